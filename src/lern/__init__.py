@@ -1,0 +1,5 @@
+"""The stream jobs behind Sunbird Lern's courses."""
+
+from importlib.metadata import version
+
+__version__ = version("lern-jobs")

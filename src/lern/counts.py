@@ -1,0 +1,36 @@
+"""What the jobs count; every name becomes a label of the metric `lern_job_total` (docs/jobs.md, counters)."""
+
+from enum import StrEnum
+
+
+class Count(StrEnum):
+    """One counter of a job."""
+
+    TOTAL = "total"
+    """Messages read."""
+    SUCCESS = "success"
+    """Messages whose effects are in place."""
+    SKIPPED = "skipped"
+    """Messages that are in order and none of the job's business, or that change nothing."""
+    FAILED = "failed"
+    """Messages that ended on the failed topic."""
+    RETIRED = "retired"
+    """Failed messages whose collection is retired."""
+    UPDATE_EVENTS = "update_events"
+    """Progress updates and recomputations that were asked for."""
+    PROCESSED_ENROLMENTS = "processed_enrolments"
+    """Enrolments whose progress was written."""
+    COMPLETED_ENROLMENTS = "completed_enrolments"
+    """Enrolments that became complete."""
+    CERTIFICATE_REQUESTS = "certificate_requests"
+    """Issue-certificate events emitted."""
+    DB_READS = "db_reads"
+    """Keys looked up in the tables."""
+    DB_UPDATES = "db_updates"
+    """Rows written to the tables."""
+    CACHE_HITS = "cache_hits"
+    """Decisions whose course was found in the relation cache."""
+    CACHE_MISSES = "cache_misses"
+    """Decisions whose course was missing in the relation cache."""
+    CACHE_WRITES = "cache_writes"
+    """Keys written or removed in the relation and collection caches."""

@@ -1,0 +1,1 @@
+"""The rules, free of input, output, clock and randomness."""

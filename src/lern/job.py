@@ -1,0 +1,159 @@
+"""What a job is: a name, a way to read its events, the facts it asks for, and a pure decision.
+
+A job performs nothing. It returns an `Outcome`, and an engine applies it; that is why a job can be run again after
+a crash, tested without fakes, and dry-run by printing what it decided.
+"""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from lern.counts import Count
+from lern.domain.model import ContentId, EnrolmentKey, RelationKey, UserId
+from lern.settings.model import JobSettings
+
+if TYPE_CHECKING:
+    from lern.ports import Facts
+
+Event = TypeVar("Event")
+Known = TypeVar("Known")
+Key = TypeVar("Key", bound=Hashable)
+
+
+class Record(NamedTuple):
+    """One message as it lies in a topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    key: bytes | None
+    value: bytes | None
+    """None is a tombstone; no job knows a use for one."""
+    headers: Sequence[tuple[str, bytes | None]] = ()
+    timestamp: int = 0
+    """Milliseconds since 1970, UTC."""
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """One message to be sent."""
+
+    topic: str
+    key: bytes | None
+    value: bytes
+    headers: tuple[tuple[str, bytes], ...] = ()
+
+
+# --- The kinds of write. All values are absolute: applying one twice is applying it once. -----------------------
+
+
+class SetConsumption(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """How far a learner is with one content: `user_content_consumption`; other columns stay."""
+
+    enrolment: EnrolmentKey
+    content: ContentId
+    status: int
+    views: int
+    completions: int
+
+
+class SetAggregates(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Values in the maps `aggregates` and `agg_last_updated` of one `user_activity_agg` row; other keys stay."""
+
+    activity: str
+    user: UserId
+    context: str
+    values: dict[str, float]
+    at: datetime
+    activity_type: str = "Course"
+
+
+class SetEnrolment(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Progress of one `user_enrolments` row; None leaves the column as it is, other columns stay."""
+
+    enrolment: EnrolmentKey
+    progress: int
+    at: datetime
+    content_status: dict[ContentId, int] | None = None
+    status: int | None = None
+    completed_on: datetime | None = None
+
+
+class ForgetEnrolmentList(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Drops the course service's cached list of a learner's enrolments, where that cache is configured."""
+
+    user: UserId
+
+
+class ReplaceRelation(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """One set of the relation cache, replaced at once: no reader sees it half written. Empty: removed."""
+
+    key: RelationKey
+    members: frozenset[str]
+
+
+class SetUnit(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """The JSON of one unit in the collection cache."""
+
+    unit: str
+    json: bytes
+
+
+Write = SetConsumption | SetAggregates | SetEnrolment | ForgetEnrolmentList | ReplaceRelation | SetUnit
+
+
+class Outcome(msgspec.Struct, frozen=True):
+    """What a job decided for one group of events: effects as values, and what to count."""
+
+    writes: Sequence[Write] = ()
+    messages: Sequence[Message] = ()
+    marks: Sequence[str] = ()
+    """De-duplication marks to set once the effects are in place."""
+    warnings: Sequence[str] = ()
+    """Sentences for the operator, with ids but without personal data."""
+    counts: Mapping[Count, int] = {}
+    """Names of `lern.counts.Count` and by how much they grow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a decision may use besides events and facts, so that it stays reproducible."""
+
+    settings: JobSettings
+    now: datetime
+    """Aware, UTC, whole milliseconds: what stores and events hold."""
+    new_id: Callable[[], str]
+    """A new random identifier, in UUID form."""
+
+
+class Skipped(NamedTuple):
+    """A message that is in order and none of this job's business."""
+
+    why: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job(Generic[Event, Key, Known]):
+    """One job, complete: engines need nothing else.
+
+    Engines call `decode` for each message (it raises BadEvent), gather the events by `group`, call `read` once for
+    all of them, and `decide` once for each group. `decide` raises BadEvent or Refused to reject the whole group.
+    """
+
+    name: str
+    title: str
+    """One line for `lern jobs`."""
+    inputs: str
+    outputs: tuple[str, ...]
+    """Topics as their settings keys."""
+    tables: tuple[str, ...] = ()
+    """The tables it reads or writes, by the names they usually have."""
+    decode: Callable[[bytes], Event | Skipped]
+    group: Callable[[Event], Key]
+    read: Callable[[Mapping[Key, Sequence[Event]], "Facts", Context], Known]
+    decide: Callable[[Key, Sequence[Event], Known, Context], Outcome]
+    journalled: bool
+    """Whether an outcome is written to the journal before it is applied: needed wherever deciding twice would
+    decide differently (a sum, a change of state that is announced once)."""

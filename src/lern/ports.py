@@ -1,0 +1,221 @@
+"""The borders of the program: what jobs may ask (`Facts`) and what engines may do (`Platform`).
+
+Every port is bulk and synchronous; concurrency lives inside an adapter. Every method may raise Unavailable (the
+caller backs off and tries again, so all of them must be safe to repeat) and, where a single item can be wrong,
+Refused. Nothing else crosses the border: adapters translate their driver's errors.
+"""
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey
+from lern.job import Message, Record, Write
+
+
+class HierarchyStore(Protocol):
+    """Table `content_hierarchy`."""
+
+    def hierarchies(self, courses: Collection[CourseId]) -> Mapping[CourseId, bytes]:
+        """The hierarchy JSON of each course that has one; a blank one counts as none.
+
+        A keyspace or table that does not exist is not configured: no course has a hierarchy.
+        """
+        ...
+
+    def courses(self) -> Iterator[CourseId]:
+        """Every identifier in the table, in no order, read in pages."""
+        ...
+
+
+class RelationCache(Protocol):
+    """The sets of the relation cache."""
+
+    def members(self, keys: Collection[RelationKey]) -> Mapping[RelationKey, frozenset[str]]:
+        """The set of every key; one that is not there is empty.
+
+        May be kept in memory, but what another process wrote more than a second ago is seen.
+        """
+        ...
+
+
+class ProgressStore(Protocol):
+    """Tables `user_enrolments` and `user_content_consumption`."""
+
+    def enrolments(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Enrolment]:
+        """The enrolment of every key that has a row."""
+        ...
+
+    def consumption(
+        self, keys: Collection[EnrolmentKey]
+    ) -> Mapping[EnrolmentKey, Mapping[ContentId, Consumption]]:
+        """All stored contents of every key; a key without any may be missing."""
+        ...
+
+
+class Marks(Protocol):
+    """De-duplication marks: what has been handled before."""
+
+    def seen(self, marks: Collection[str]) -> Collection[str]:
+        """Those of `marks` that are set and have not expired."""
+        ...
+
+
+class CollectionDirectory(Protocol):
+    """The search service: what became of a collection."""
+
+    def statuses(self, courses: Collection[CourseId]) -> Mapping[CourseId, str]:
+        """The status (`Live`, `Unlisted`, `Retired`) of each collection that the service knows.
+
+        Answers may be up to `activity.collection.status.cache.expiry` seconds old.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Everything that a job may read."""
+
+    hierarchies: HierarchyStore
+    relations: RelationCache
+    progress: ProgressStore
+    marks: Marks
+    collections: CollectionDirectory
+
+
+class Partition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+
+class Journal(Protocol):
+    """One entry for each partition: the outcome that is being applied."""
+
+    def recall(self, partition: Partition) -> bytes | None:
+        """What was last recorded and not yet forgotten."""
+        ...
+
+    def record(self, partition: Partition, entry: bytes) -> None:
+        """Keeps `entry` in place of an earlier one; durable against a crash of this process when it returns."""
+        ...
+
+    def forget(self, partition: Partition) -> None:
+        """Drops the entry; nothing happens when there is none."""
+        ...
+
+
+class Stores(Protocol):
+    """Where outcomes go."""
+
+    def apply(self, writes: Sequence[Write]) -> None:
+        """Carries out all writes; on any error some of them may be in place, and repeating them is harmless.
+
+        Raises Refused when the store will never take one of them.
+        """
+        ...
+
+    def mark(self, marks: Collection[str]) -> None:
+        """Sets de-duplication marks, to expire after `dedup-redis.database.expiry` seconds."""
+        ...
+
+
+class Consumer(Protocol):
+    """One consumer group's member on one topic, and the producer that goes with it.
+
+    `stage` and `commit` belong together: what was staged and the new position become visible at once, or neither
+    does. Not thread-safe: one consumer belongs to one thread. Only `poll` changes the assignment.
+    """
+
+    def poll(self, limit: int, timeout: float) -> Sequence[Record]:
+        """At most `limit` messages of the assigned partitions, in order within each.
+
+        Waits up to `timeout` seconds for the first one. Must be called often, also when all partitions are paused:
+        it keeps the membership alive.
+        """
+        ...
+
+    def assigned(self) -> frozenset[Partition]:
+        """The partitions this member has; one that it lost and got back starts again at its committed position.
+
+        `generation` tells the two apart.
+        """
+        ...
+
+    def generation(self, partition: Partition) -> int:
+        """Grows each time the partition is assigned anew."""
+        ...
+
+    def pause(self, partition: Partition) -> None:
+        """`poll` brings nothing more of this partition until `resume`; calling it twice is harmless."""
+        ...
+
+    def resume(self, partition: Partition) -> None:
+        """Undoes `pause`."""
+        ...
+
+    def stage(self, messages: Sequence[Message]) -> None:
+        """Sends messages and waits until the log has them all."""
+        ...
+
+    def commit(self, partition: Partition, following: int) -> None:
+        """Makes what is staged visible and moves the group's position in `partition` to offset `following`."""
+        ...
+
+    def abort(self) -> None:
+        """Takes back what is staged; nothing happens when nothing is."""
+        ...
+
+    def lag(self) -> Mapping[Partition, int]:
+        """How many messages of each assigned partition are not yet committed, as far as known without asking."""
+        ...
+
+    def close(self) -> None:
+        """Leaves the group at once, so that others take over; no error is raised."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """Everything that an engine may use for one job."""
+
+    facts: Facts
+    stores: Stores
+    journal: Journal | None
+    """None where a turn is one transaction, which makes a journal pointless."""
+    consumer: Consumer
+    transaction: "Transaction"
+
+
+class Transaction(Protocol):
+    """What surrounds a turn: a transaction of the embedded store; nothing where there is none."""
+
+    def __call__(self) -> AbstractContextManager[None]:
+        """Commits on leaving normally, rolls back on an exception."""
+        ...
+
+
+class Log(Protocol):
+    """Topics as the tools see them: `lern send`, `lern tail`, `lern schema`."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        """Sends messages and waits until the log has them all."""
+        ...
+
+    def read(self, topic: str, *, from_beginning: bool) -> Iterator[Record | None]:
+        """Messages of all partitions as they come, without a consumer group; None whenever there is none just now."""
+        ...
+
+    def topics(self) -> Mapping[str, int]:
+        """The topics that exist, and how many partitions each has."""
+        ...
+
+    def create(self, topics: Collection[str], partitions: int) -> None:
+        """Creates those that do not exist."""
+        ...
+
+    def close(self) -> None:
+        """Flushes and lets go."""
+        ...

@@ -1,0 +1,192 @@
+"""Events that go out: certificate requests and AUDIT telemetry (contracts, section 3)."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import msgspec
+
+from lern.domain.model import ContentId, EnrolmentKey
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Outgoing(msgspec.Struct, rename="camel", gc=False):
+    """The base of what goes out: camelCase outside."""
+
+
+class Typed(Outgoing):
+    """An identified thing with its type: actor, correlation."""
+
+    id: str
+    type: str
+
+
+class Pdata(Outgoing):
+    """Who produced an event."""
+
+    ver: str
+    id: str
+
+
+class JobContext(Outgoing):
+    """The context of a job request."""
+
+    pdata: Pdata
+
+
+class IssueCertificate(Outgoing):
+    """`edata` of a request to issue the certificates that a learner has earned."""
+
+    user_ids: list[str]
+    batch_id: str
+    course_id: str
+    action: str = "issue-certificate"
+    iteration: int = 1
+    trigger: str = "auto-issue"
+    re_issue: bool = False
+
+
+class JobRequest(Outgoing):
+    """The envelope of requests from job to job."""
+
+    ets: int
+    mid: str
+    actor: Typed
+    context: JobContext
+    object: Typed
+    edata: IssueCertificate
+    eid: str = "BE_JOB_REQUEST"
+
+
+_PLATFORM = JobContext(Pdata("1.0", "org.sunbird.platform"))
+_CERTIFICATE_ACTOR = Typed("Course Certificate Generator", "System")
+
+
+def issue_certificate(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[], str]) -> bytes:
+    """A request to look whether this learner has earned certificates of the batch."""
+    millis = milliseconds(now)
+    return _encode(
+        JobRequest(
+            ets=millis,
+            mid=f"LP.{millis}.{new_id()}",
+            actor=_CERTIFICATE_ACTOR,
+            context=_PLATFORM,
+            object=Typed(f"{enrolment.batch}_{enrolment.course}", "CourseCertificateGeneration"),
+            edata=IssueCertificate([enrolment.user], enrolment.batch, enrolment.course),
+        )
+    )
+
+
+class AuditPdata(Outgoing):
+    """Who produced an AUDIT event."""
+
+    ver: str
+    id: str
+    pid: str
+
+
+class AuditContext(Outgoing):
+    """Where an AUDIT event belongs."""
+
+    channel: str
+    env: str
+    sid: str
+    did: str
+    pdata: AuditPdata
+    cdata: list[Typed]
+
+
+class Rollup(Outgoing):
+    """The course above an audited object."""
+
+    l1: str
+
+
+class AuditObject(Outgoing):
+    """What an AUDIT event is about."""
+
+    id: str
+    type: str
+    rollup: Rollup
+
+
+class AuditData(Outgoing):
+    """What happened, and which properties changed."""
+
+    type: str
+    props: list[str]
+
+
+class Audit(Outgoing):
+    """AUDIT telemetry, version 3.0."""
+
+    ets: int
+    mid: str
+    actor: Typed
+    context: AuditContext
+    object: AuditObject
+    edata: AuditData
+    syncts: int
+    eid: str = "AUDIT"
+    ver: str = "3.0"
+    tags: list[str] = []
+
+
+_UPDATER = AuditPdata("3.0", "org.sunbird.learning.platform", "course-progress-updater")
+_STARTED = AuditData("start", ["viewcount"])
+_COMPLETED = AuditData("complete", ["viewcount", "completedcount"])
+_ENROLMENT_COMPLETED = AuditData("enrol-complete", ["status", "completedon"])
+
+
+def content_started(
+    enrolment: EnrolmentKey, content: ContentId, now: datetime, new_id: Callable[[], str]
+) -> bytes:
+    """AUDIT `start`: the learner has opened a content for the first time."""
+    subject = AuditObject(content, "Content", Rollup(enrolment.course))
+    return _audit(enrolment, subject, _STARTED, [_batch(enrolment)], now, new_id)
+
+
+def content_completed(
+    enrolment: EnrolmentKey, content: ContentId, now: datetime, new_id: Callable[[], str]
+) -> bytes:
+    """AUDIT `complete`: the learner has completed a content for the first time."""
+    subject = AuditObject(content, "Content", Rollup(enrolment.course))
+    return _audit(enrolment, subject, _COMPLETED, [_batch(enrolment)], now, new_id)
+
+
+def enrolment_completed(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[], str]) -> bytes:
+    """AUDIT `enrol-complete`: the learner has completed the course."""
+    subject = AuditObject(enrolment.user, "User", Rollup(enrolment.course))
+    correlation = [_batch(enrolment), Typed(enrolment.course, "Course")]
+    return _audit(enrolment, subject, _ENROLMENT_COMPLETED, correlation, now, new_id)
+
+
+def _batch(enrolment: EnrolmentKey) -> Typed:
+    return Typed(enrolment.batch, "CourseBatch")
+
+
+def _audit(
+    enrolment: EnrolmentKey,
+    subject: AuditObject,
+    data: AuditData,
+    correlation: list[Typed],
+    now: datetime,
+    new_id: Callable[[], str],
+) -> bytes:
+    millis = milliseconds(now)
+    return _encode(
+        Audit(
+            ets=millis,
+            mid=f"LP.AUDIT.{new_id()}",
+            actor=Typed(enrolment.user, "User"),
+            context=AuditContext("in.sunbird", "Course", new_id(), new_id(), _UPDATER, correlation),
+            object=subject,
+            edata=data,
+            syncts=millis,
+        )
+    )
+
+
+def milliseconds(moment: datetime) -> int:
+    """Milliseconds since 1970, UTC."""
+    return round(moment.timestamp() * 1000)
