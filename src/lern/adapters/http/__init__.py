@@ -1,0 +1,1 @@
+"""The platform's HTTP services (contracts, section 7)."""

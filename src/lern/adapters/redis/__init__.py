@@ -1,0 +1,9 @@
+"""The relation cache, the collection cache, marks and the journal on Redis (contracts: Redis)."""
+
+from lern.adapters.redis.connection import RedisProbe
+from lern.adapters.redis.journal import RedisJournal
+from lern.adapters.redis.marks import RedisMarks
+from lern.adapters.redis.relations import RelationSets
+from lern.adapters.redis.writes import EnrolmentLists, RelationWriter
+
+__all__ = ["EnrolmentLists", "RedisJournal", "RedisMarks", "RedisProbe", "RelationSets", "RelationWriter"]
