@@ -1,0 +1,184 @@
+"""The connected profile, put together: Kafka, Cassandra, Redis and the platform's HTTP services."""
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import ExitStack, nullcontext
+from typing import Protocol, TypeVar
+
+from lern.adapters.cassandra import (
+    CassandraHierarchies,
+    CassandraProgress,
+    CassandraSession,
+    CassandraWriter,
+    schema,
+)
+from lern.adapters.http.search import NoDirectory, SearchDirectory
+from lern.adapters.kafka import KafkaConsumer, KafkaLog, KafkaObserver
+from lern.adapters.redis import (
+    EnrolmentLists,
+    RedisJournal,
+    RedisMarks,
+    RedisProbe,
+    RelationSets,
+    RelationWriter,
+)
+from lern.adapters.tables import Table
+from lern.bootstrap.topics import missing_topics
+from lern.job import (
+    ForgetEnrolmentList,
+    ReplaceRelation,
+    SetAggregates,
+    SetConsumption,
+    SetEnrolment,
+    SetUnit,
+    Write,
+)
+from lern.jobs import JOBS
+from lern.monitoring.server import Probes
+from lern.ports import Facts, Log, Platform, Stores
+from lern.settings.model import CassandraSettings, JobSettings, RedisSettings
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+_Opened = TypeVar("_Opened", bound=_Closable)
+_Value = TypeVar("_Value")
+
+
+class ConnectedStores:
+    """Implements `ports.Stores`: every kind of write goes to the server that it belongs to."""
+
+    def __init__(
+        self, tables: CassandraWriter, caches: RelationWriter, lists: EnrolmentLists, marks: RedisMarks
+    ) -> None:
+        self._tables = tables
+        self._caches = caches
+        self._lists = lists
+        self._marks = marks
+
+    def apply(self, writes: Sequence[Write]) -> None:
+        """As `ports.Stores.apply`; lists are dropped last, so that nobody makes them again from older rows."""
+        self._tables.apply(
+            [w for w in writes if isinstance(w, SetConsumption | SetAggregates | SetEnrolment)]
+        )
+        self._caches.apply([w for w in writes if isinstance(w, ReplaceRelation | SetUnit)])
+        self._lists.apply([w for w in writes if isinstance(w, ForgetEnrolmentList)])
+
+    def mark(self, marks: Collection[str]) -> None:
+        """As `ports.Stores.mark`."""
+        self._marks.mark(marks)
+
+
+class ConnectedInstallation:
+    """Implements `Installation`. Nothing is connected before it is used; jobs share one connection to Cassandra."""
+
+    def __init__(self, settings: Mapping[str, JobSettings]) -> None:
+        self._settings = settings
+        self._any = next(iter(settings.values()))
+        self._sessions: dict[CassandraSettings, CassandraSession] = {}
+        self._watched: dict[RedisSettings, None] = {}
+        self._probes: dict[str, Callable[[], str | None]] = {}
+        self._facts: dict[str, Facts] = {}
+        self._opened = ExitStack()
+
+    def facts(self, settings: JobSettings) -> Facts:
+        """As `Installation.facts`; shared by all threads of a job."""
+        if settings.job not in self._facts:
+            self._facts[settings.job] = self._new_facts(settings)
+        return self._facts[settings.job]
+
+    def _new_facts(self, settings: JobSettings) -> Facts:
+        redis = _configured(settings.redis)
+        session = self._session(_configured(settings.cassandra))
+        search, expiry = settings.search_base, settings.activity.collection_status_expiry
+        self._watch(redis.relations, redis.collections, redis.marks)
+        return Facts(
+            hierarchies=CassandraHierarchies(session, settings.tables.content_hierarchy),
+            relations=self._open(RelationSets(redis.relations)),
+            progress=CassandraProgress(session, settings.tables),
+            marks=self._open(RedisMarks(redis.marks, settings.activity.mark_expiry)),
+            collections=self._open(SearchDirectory(search, expiry) if search else NoDirectory()),
+        )
+
+    def stores(self, settings: JobSettings) -> Stores:
+        """As `Installation.stores`."""
+        redis = _configured(settings.redis)
+        session = self._session(_configured(settings.cassandra))
+        return ConnectedStores(
+            CassandraWriter(session, settings.tables, settings.batch.write_size),
+            self._open(RelationWriter(redis.relations, redis.collections)),
+            self._open(EnrolmentLists(redis.enrolments)),
+            self._open(RedisMarks(redis.marks, settings.activity.mark_expiry)),
+        )
+
+    def platform(self, settings: JobSettings, *, observe: bool = False) -> Platform:
+        """As `Installation.platform`."""
+        member = KafkaObserver if observe else KafkaConsumer
+        consumer = member(_configured(settings.kafka), settings.topics.input, settings.group)
+        self._probes[f"kafka ({settings.job}, {len(self._probes)})"] = consumer.available
+        return Platform(
+            facts=self.facts(settings),
+            stores=self.stores(settings),
+            journal=self._open(RedisJournal(_configured(settings.redis).marks, settings.group)),
+            consumer=consumer,
+            transaction=nullcontext,
+        )
+
+    def log(self) -> Log:
+        """As `Installation.log`."""
+        return self._open(KafkaLog(_configured(self._any.kafka)))
+
+    def probes(self) -> Probes:
+        """As `Installation.probes`."""
+        return self._probes
+
+    def schema_differences(self) -> list[str]:
+        """As `Installation.schema_differences`."""
+        session = self._session(_configured(self._any.cassandra))
+        tables = [str(difference) for difference in schema.check(session, self._tables())]
+        return tables + [f"topic {topic} is missing" for topic in missing_topics(self.log(), self._settings)]
+
+    def create_schema(self, replication: int, partitions: int) -> list[str]:
+        """As `Installation.create_schema`."""
+        session, log = self._session(_configured(self._any.cassandra)), self.log()
+        created = schema.apply(session, self._tables(), replication)
+        missing = missing_topics(log, self._settings)
+        log.create(missing, partitions)
+        return created + [f"topic {topic}" for topic in missing]
+
+    def _tables(self) -> dict[str, Table]:
+        """The tables of all jobs, by the names that they have here."""
+        return {
+            where: table
+            for job, one in self._settings.items()
+            for where, table in schema.named(one.tables).items()
+            if table.name in JOBS[job].tables
+        }
+
+    def close(self) -> None:
+        """As `Installation.close`."""
+        self._opened.close()
+
+    def _session(self, settings: CassandraSettings) -> CassandraSession:
+        if settings not in self._sessions:
+            session = self._open(CassandraSession(settings))
+            self._sessions[settings] = session
+            self._probes["cassandra"] = session.available
+        return self._sessions[settings]
+
+    def _watch(self, *databases: RedisSettings) -> None:
+        self._watched.update(dict.fromkeys(databases))
+        self._probes["redis"] = self._open(RedisProbe(self._watched)).available
+
+    def _open(self, opened: _Opened) -> _Opened:
+        """Remembers to close it."""
+        self._opened.callback(opened.close)
+        return opened
+
+
+def _configured(value: _Value | None) -> _Value:
+    """What the connected profile cannot do without; the settings have been checked for it."""
+    if value is None:
+        raise AssertionError("connected without its servers")
+    return value
