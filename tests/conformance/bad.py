@@ -1,0 +1,158 @@
+"""Messages that are wrong, and what must become of each."""
+
+import json
+from dataclasses import dataclass
+from enum import Enum
+
+from tests.conformance.events import Learner, published, update
+from tests.conformance.servers import Json
+
+PERSON = "Asha Kumari 9876543210"
+"""Stands in bad messages; no log line may repeat it."""
+
+
+class Fate(Enum):
+    """How a message ends."""
+
+    RAW = "failed record with the text"
+    BASE64 = "failed record with the bytes as base64"
+    OBJECT = "failed record with the fields"
+    SKIPPED = "skipped"
+
+
+@dataclass(frozen=True)
+class Bad:
+    """One message."""
+
+    name: str
+    value: bytes
+    fate: Fate
+    field: str = ""
+    """What the reason names."""
+
+
+def _nested(depth: int) -> str:
+    return "[" * depth + "]" * depth
+
+
+_NO_JSON = [
+    Bad("text", b"hello " + PERSON.encode(), Fate.RAW),
+    Bad(
+        "half of an object",
+        b'{"edata": {"action": "batch-enrolment-update", "userId": "Asha Kumari',
+        Fate.RAW,
+    ),
+    Bad("two objects", b"{}{}", Fate.RAW),
+    Bad("single quotes", b"{'edata': 'Asha Kumari 9876543210'}", Fate.RAW),
+    Bad("NUL bytes", b"\x00\x00\x00", Fate.RAW),
+    Bad("invalid UTF-8", b'{"edata": "\xff\xfe\x80"}', Fate.BASE64),
+    Bad("UTF-16", '{"edata": {}}'.encode("utf-16"), Fate.BASE64),
+    Bad("byte order mark", b'\xef\xbb\xbf{"edata": {"action": "x"}}', Fate.RAW),
+    Bad("lone surrogate escaped wrongly", b'{"edata": "\\ud800"}', Fate.RAW),
+    Bad("nested 10,000 deep", _nested(10_000).encode(), Fate.RAW),
+    Bad("never closed, 100,000 deep", b"[" * 100_000, Fate.RAW),
+    Bad("NaN", b'{"edata": NaN}', Fate.RAW),
+    Bad("1 MB of text", b"x" * 1_000_000, Fate.RAW),
+    Bad("null", b"null", Fate.RAW),
+    Bad("true", b"true", Fate.RAW),
+    Bad("number", b"42", Fate.RAW),
+    Bad("huge number", b"9" * 5000, Fate.RAW),
+    Bad("text document", b'"batch-enrolment-update"', Fate.RAW),
+    Bad("list", b'[{"edata": {"action": "batch-enrolment-update"}}]', Fate.RAW),
+]
+
+_NO_EVENT = [
+    Bad("empty object", b"{}", Fate.OBJECT, "edata"),
+    Bad("edata null", b'{"edata": null}', Fate.OBJECT, "edata"),
+    Bad("edata text", b'{"edata": "Asha Kumari 9876543210"}', Fate.OBJECT, "edata"),
+    Bad("edata list", b'{"edata": []}', Fate.OBJECT, "edata"),
+    Bad("no action", b'{"edata": {"userId": "u"}}', Fate.OBJECT, "edata.action"),
+    Bad("action null", b'{"edata": {"action": null}}', Fate.OBJECT, "edata.action"),
+    Bad("action list", b'{"edata": {"action": ["batch-enrolment-update"]}}', Fate.OBJECT, "edata.action"),
+    Bad("edata nested deep", b'{"edata": {"action": ' + _nested(10_000).encode() + b"}}", Fate.RAW),
+    Bad("unknown action", b'{"edata": {"action": "something-else"}}', Fate.SKIPPED),
+    Bad(
+        "action of another job", b'{"edata": {"action": "issue-certificate", "userIds": ["u"]}}', Fate.SKIPPED
+    ),
+    Bad("blank action", b'{"edata": {"action": ""}}', Fate.SKIPPED),
+]
+
+
+def of_activity(learner: Learner) -> list[Bad]:
+    """Wrong messages on the topic of course batches; those with a learner have this one."""
+
+    def edata(**changes: object) -> bytes:
+        event = json.loads(update(learner, {"c1": 2}))
+        event["edata"] |= changes
+        event["edata"] = {name: value for name, value in event["edata"].items() if value is not _LEFT_OUT}
+        return json.dumps(event).encode()
+
+    def contents(*listed: object) -> bytes:
+        return edata(contents=[*listed])
+
+    return [
+        *_NO_JSON,
+        *_NO_EVENT,
+        *(
+            Bad(f"{name} {kind}", edata(**{name: value}), Fate.OBJECT, f"edata.{name}")
+            for name in ("userId", "courseId", "batchId", "contents")
+            for kind, value in {"missing": _LEFT_OUT, "null": None, "number": 7, "object": {"a": 1}}.items()
+        ),
+        *(
+            Bad(f"{name} {kind}", edata(**{name: value}), Fate.OBJECT, f"edata.{name}")
+            for name in ("userId", "courseId", "batchId")
+            for kind, value in {
+                "blank": "  ",
+                "empty": "",
+                "with NUL": "a\x00b",
+                "of 1 MB": "u" * 900_000,
+            }.items()
+        ),
+        Bad("contents text", edata(contents="c1"), Fate.OBJECT, "edata.contents"),
+        Bad("content null", contents(None), Fate.OBJECT, "edata.contents"),
+        Bad("content text", contents("c1"), Fate.OBJECT, "edata.contents"),
+        Bad("no content id", contents({"status": 2}), Fate.OBJECT, "contentId"),
+        Bad("content id number", contents({"contentId": 5, "status": 2}), Fate.OBJECT, "contentId"),
+        Bad("content id blank", contents({"contentId": " ", "status": 2}), Fate.OBJECT, "contentId"),
+        Bad("no status", contents({"contentId": "c1"}), Fate.OBJECT, "status"),
+        Bad("status null", contents({"contentId": "c1", "status": None}), Fate.OBJECT, "status"),
+        Bad("status word", contents({"contentId": "c1", "status": PERSON}), Fate.OBJECT, "status"),
+        Bad("status fraction", contents({"contentId": "c1", "status": 2.5}), Fate.OBJECT, "status"),
+        Bad("one of two wrong", contents({"contentId": "c1", "status": 2}, {}), Fate.OBJECT, "contents"),
+        Bad("status 2**80", contents({"contentId": "c1", "status": 2**80}), Fate.SKIPPED),
+        Bad(
+            "sync without user", b'{"edata": {"action": "batch-enrolment-sync"}}', Fate.OBJECT, "edata.userId"
+        ),
+    ]
+
+
+def of_relations(course: str) -> list[Bad]:
+    """Wrong messages on the topic of published contents; those with a course have this one."""
+
+    def edata(**changes: object) -> bytes:
+        event = json.loads(published(course))
+        event["edata"] |= changes
+        event["edata"] = {name: value for name, value in event["edata"].items() if value is not _LEFT_OUT}
+        return json.dumps(event).encode()
+
+    return [
+        *_NO_JSON,
+        *_NO_EVENT,
+        *(
+            Bad(f"identifier {kind}", edata(identifier=value), Fate.OBJECT, "edata.identifier")
+            for kind, value in {
+                "missing": _LEFT_OUT,
+                "null": None,
+                "number": 7,
+                "list": ["do_1"],
+            }.items()
+        ),
+        Bad("mime type number", edata(mimeType=7), Fate.OBJECT, "edata.mimeType"),
+        Bad("identifier of 100 KB", edata(identifier="x" * 100_000), Fate.OBJECT),
+        Bad("identifier with NUL", edata(identifier="a\x00b"), Fate.OBJECT, "edata.identifier"),
+        Bad("identifier blank", edata(identifier=" "), Fate.SKIPPED),
+        Bad("video", edata(mimeType="video/mp4"), Fate.SKIPPED),
+    ]
+
+
+_LEFT_OUT: Json = {"left": "out"}

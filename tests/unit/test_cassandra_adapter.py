@@ -1,0 +1,143 @@
+"""The parts of the Cassandra adapter that need no server: values as bytes, keys by query, errors."""
+
+from collections import Counter
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import cassandra
+import pytest
+from cassandra.cluster import NoHostAvailable
+from cassandra.connection import ConnectionException
+from cassandra.cqltypes import lookup_casstype
+from cassandra.protocol import OverloadedErrorMessage, ServerError, SyntaxException
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lern.adapters.cassandra.encoding import ENCODERS
+from lern.adapters.cassandra.failures import translated, unreachable
+from lern.adapters.cassandra.progress import requests
+from lern.domain.model import BatchId, CourseId, EnrolmentKey, UserId
+from lern.errors import Refused, SettingsError, Unavailable
+
+_texts = st.text()
+_ints = st.integers(-(2**31), 2**31 - 1)
+_times = st.datetimes(datetime(1900, 1, 1), datetime(2900, 1, 1), timezones=st.just(UTC)).map(  # noqa: DTZ001  # bounds have no zone
+    lambda moment: moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+)
+_values = st.one_of(
+    st.tuples(st.just("text"), _texts),
+    st.tuples(st.just("int"), _ints),
+    st.tuples(st.just("timestamp"), _times),
+    st.tuples(st.just("list<text>"), st.lists(_texts)),
+    st.tuples(st.just("map<text, int>"), st.dictionaries(_texts, _ints)),
+    st.tuples(st.just("map<text, double>"), st.dictionaries(_texts, st.floats(allow_nan=False))),
+    st.tuples(st.just("map<text, timestamp>"), st.dictionaries(_texts, _times)),
+)
+_DRIVER_TYPES = {
+    "text": "UTF8Type",
+    "int": "Int32Type",
+    "timestamp": "TimestampType",
+    "list<text>": "ListType(UTF8Type)",
+    "map<text, int>": "MapType(UTF8Type,Int32Type)",
+    "map<text, double>": "MapType(UTF8Type,DoubleType)",
+    "map<text, timestamp>": "MapType(UTF8Type,TimestampType)",
+}
+
+
+@settings(deadline=None)
+@given(_values)
+def test_values_are_the_bytes_that_the_driver_makes_of_them(value: tuple[str, object]) -> None:
+    cql, given_value = value
+
+    assert ENCODERS[cql](given_value) == lookup_casstype(_DRIVER_TYPES[cql]).serialize(given_value, 4)
+
+
+def keys(*sizes: int) -> list[EnrolmentKey]:
+    """So many learners in each of so many batches."""
+    return [
+        EnrolmentKey(UserId(f"u{user}"), CourseId(f"c{batch}"), BatchId(f"b{batch}"))
+        for batch, size in enumerate(sizes)
+        for user in range(size)
+    ]
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 50), max_size=12))
+def test_every_key_is_in_one_request_of_a_size_that_servers_take(sizes: list[int]) -> None:
+    asked = keys(*sizes)
+
+    made = list(requests(asked))
+
+    assert Counter(key for request in made for key in request) == Counter(asked)
+    for request in made:
+        users, courses, batches = (set(parts) for parts in zip(*request, strict=True))
+        assert len(users) <= 20
+        assert len(courses) * len(batches) <= 25
+
+
+@pytest.mark.parametrize(
+    ("sizes", "expected"),
+    [
+        ([], []),
+        ([1], [1]),
+        ([45], [20, 20, 5]),
+        ([21], [20, 1]),
+        ([1] * 12, [5, 5, 2]),
+        ([22, 3, 20], [20, 20, 5]),
+    ],
+)
+def test_batches_of_many_learners_are_asked_for_by_themselves_and_small_ones_together(
+    sizes: Sequence[int], expected: Sequence[int]
+) -> None:
+    assert [len(request) for request in requests(keys(*sizes))] == expected
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        cassandra.InvalidRequest("Key may not be empty"),
+        cassandra.AlreadyExists("a", "b"),
+        SyntaxException(0x2000, "line 1:0 no viable alternative", None),
+    ],
+)
+def test_what_a_server_understands_and_does_not_take_is_refused(error: Exception) -> None:
+    refused = translated(error)
+
+    assert isinstance(refused, Refused)
+    assert refused.code == "ERR_STORE_REFUSED"
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        NoHostAvailable("no host", {}),
+        NoHostAvailable("no host", {"127.0.0.1:9042": ConnectionRefusedError(111, "Connection refused")}),
+        ConnectionException("closed"),
+        OverloadedErrorMessage(0x1001, "too much", None),
+        ServerError(0, "something", None),
+        cassandra.OperationTimedOut(),
+        cassandra.Unavailable("not enough replicas", 6, 2, 1),
+        cassandra.ReadTimeout("slow", consistency=6, required_responses=2, received_responses=1),
+        cassandra.WriteTimeout(
+            "slow", write_type=0, consistency=6, required_responses=2, received_responses=1
+        ),
+        cassandra.WriteFailure("failed", write_type=0),
+        cassandra.Unauthorized("no MODIFY permission"),
+    ],
+)
+def test_all_other_failures_are_waited_out(error: Exception) -> None:
+    unavailable = translated(error)
+
+    assert isinstance(unavailable, Unavailable)
+    assert unavailable.dependency == "cassandra"
+    assert "\n" not in str(unavailable)
+
+
+def test_a_server_that_takes_no_password_of_ours_is_an_error_of_the_settings() -> None:
+    wrong = cassandra.AuthenticationFailed("Bad credentials")
+    unsure = cassandra.AuthenticationFailed("Unable to perform authentication: LOCAL_QUORUM")
+
+    assert isinstance(
+        unreachable(NoHostAvailable("", {"a": ConnectionException("down"), "b": wrong})), SettingsError
+    )
+    assert isinstance(unreachable(NoHostAvailable("", {"a": unsure})), Unavailable)
