@@ -1,0 +1,1 @@
+"""Benchmarks against real servers: `python -m bench --help`, docs/benchmarks.md."""
