@@ -3,6 +3,9 @@
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+
+from tests.patience import within
 
 from lern.adapters.cassandra import CassandraSession, schema
 from lern.settings.model import Tables
@@ -27,4 +30,5 @@ def new_tables(session: CassandraSession) -> Iterator[Tables]:
     schema.apply(session, schema.named(tables))
     yield tables
     for keyspace in keyspaces:
-        session.define(f"DROP KEYSPACE {keyspace}")
+        # Another connection may have seen the end of an outage before this one does.
+        within(30, partial(session.define, f"DROP KEYSPACE IF EXISTS {keyspace}"))

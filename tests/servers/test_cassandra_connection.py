@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from tests.gate import Gate
+from tests.patience import within
 
 from lern.adapters.cassandra import CassandraProgress, CassandraSession, CassandraWriter
 from lern.domain.model import BatchId, CourseId, Enrolment, EnrolmentKey, UserId
@@ -51,19 +52,6 @@ def opened() -> Iterator[Callable[..., CassandraSession]]:
 @pytest.fixture
 def enrolment() -> EnrolmentKey:
     return EnrolmentKey(UserId(uuid.uuid4().hex), CourseId("do_1"), BatchId("b1"))
-
-
-def within(seconds: float, call: Callable[[], object]) -> None:
-    """Repeats a call as long as it raises Unavailable, but not longer than this."""
-    begun = time.monotonic()
-    while True:
-        try:
-            call()
-        except Unavailable:
-            assert time.monotonic() - begun < seconds
-            time.sleep(0.1)
-        else:
-            return
 
 
 def test_the_first_call_connects_or_the_first_question_whether_it_is_available(
