@@ -7,12 +7,20 @@ a crash, tested without fakes, and dry-run by printing what it decided.
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
 from lern.counts import Count
-from lern.domain.model import ContentId, EnrolmentKey, RelationKey, UserId
+from lern.domain.model import (
+    AttemptId,
+    ContentId,
+    ContentKey,
+    Counts,
+    EnrolmentKey,
+    RelationKey,
+    UserId,
+)
 from lern.settings.model import JobSettings
 
 if TYPE_CHECKING:
@@ -60,7 +68,10 @@ class SetConsumption(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SetAggregates(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Values in the maps `aggregates` and `agg_last_updated` of one `user_activity_agg` row; other keys stay."""
+    """Values in the maps `aggregates` and `agg_last_updated` of one `user_activity_agg` row; other keys stay.
+
+    `details`: what `agg_details` becomes; None leaves it as it is.
+    """
 
     activity: str
     user: UserId
@@ -68,6 +79,7 @@ class SetAggregates(msgspec.Struct, frozen=True, gc=False, tag=True):
     values: dict[str, float]
     at: datetime
     activity_type: str = "Course"
+    details: list[str] | None = None
 
 
 class SetEnrolment(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -79,6 +91,56 @@ class SetEnrolment(msgspec.Struct, frozen=True, gc=False, tag=True):
     content_status: dict[ContentId, int] | None = None
     status: int | None = None
     completed_on: datetime | None = None
+
+
+class Question(msgspec.Struct, frozen=True, gc=False):
+    """One answered question: the type `question`, field by field in its order."""
+
+    id: str
+    assess_ts: datetime
+    max_score: float
+    score: float
+    type: str
+    title: str
+    resvalues: list[dict[str, str]]
+    params: list[dict[str, str]]
+    description: str
+    duration: str
+    """A decimal number."""
+
+
+class SetAttempt(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """One row of `assessment_aggregator`; `created_on` None leaves that column as it is."""
+
+    enrolment: EnrolmentKey
+    content: ContentId
+    attempt: AttemptId
+    created_on: datetime | None
+    attempted_on: datetime
+    """Column `last_attempted_on`."""
+    updated_on: datetime
+    score: float
+    max_score: float
+    grand_total: str
+    questions: list[Question]
+
+
+class PutRow(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """Columns of one row of any table of `adapters.tables`, by the table's usual name; other columns stay.
+
+    Values are as the store gave them (`ports.AccountStore`); those that are null are left out.
+    """
+
+    table: str
+    row: dict[str, Any]
+
+
+class SetContributions(msgspec.Struct, frozen=True, gc=False, tag=True):
+    """How much of one content's counts came from each merged account: takes the place of what was remembered."""
+
+    user: UserId
+    content: ContentKey
+    counts: dict[UserId, Counts]
 
 
 class ForgetEnrolmentList(msgspec.Struct, frozen=True, gc=False, tag=True):
@@ -101,7 +163,17 @@ class SetUnit(msgspec.Struct, frozen=True, gc=False, tag=True):
     json: bytes
 
 
-Write = SetConsumption | SetAggregates | SetEnrolment | ForgetEnrolmentList | ReplaceRelation | SetUnit
+Write = (
+    SetConsumption
+    | SetAggregates
+    | SetEnrolment
+    | SetAttempt
+    | PutRow
+    | SetContributions
+    | ForgetEnrolmentList
+    | ReplaceRelation
+    | SetUnit
+)
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -157,3 +229,5 @@ class Job(Generic[Event, Key, Known]):
     journalled: bool
     """Whether an outcome is written to the journal before it is applied: needed wherever deciding twice would
     decide differently (a sum, a change of state that is announced once)."""
+    one_by_one: bool = False
+    """Whether each message has a turn of its own: needed where it may change the facts of the next one's group."""

@@ -8,9 +8,21 @@ Refused. Nothing else crosses the border: adapters translate their driver's erro
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey
+from lern.domain.model import (
+    AggregateKey,
+    Attempt,
+    Consumption,
+    ContentId,
+    ContentKey,
+    Counts,
+    CourseId,
+    Enrolment,
+    EnrolmentKey,
+    RelationKey,
+    UserId,
+)
 from lern.job import Message, Record, Write
 
 
@@ -70,6 +82,64 @@ class CollectionDirectory(Protocol):
 
         Answers may be up to `activity.collection.status.cache.expiry` seconds old.
         """
+        ...
+
+
+class AttemptStore(Protocol):
+    """Table `assessment_aggregator`."""
+
+    def attempts(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Attempt]]:
+        """All attempts of every key, ordered by content and attempt; a key without any may be missing."""
+        ...
+
+
+class QuestionTotal(NamedTuple):
+    """How many questions an assessment has; None: nobody knows."""
+
+    total: int | None
+    was_cached: bool
+
+
+class ContentDirectory(Protocol):
+    """The content cache, and the content service behind it."""
+
+    def question_totals(self, contents: Collection[ContentId]) -> Mapping[ContentId, QuestionTotal]:
+        """How many questions each content has; what the service answered is remembered for an hour."""
+        ...
+
+
+Row = dict[str, Any]
+"""A row as it stands in a table, by column: text, int, float, bool, aware datetime, list, dict; no nulls. Decimals and
+other exotic numbers are text, a `question` is a dict of its fields."""
+
+
+class AccountStore(Protocol):
+    """Whole rows of learners, with all columns that the tables have."""
+
+    def consumption_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
+        """All of each learner in `user_content_consumption`; a learner without any may be missing."""
+        ...
+
+    def enrolment_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
+        """All of each learner in `user_enrolments`."""
+        ...
+
+    def attempt_rows(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Row]]:
+        """All of each enrolment in `assessment_aggregator`."""
+        ...
+
+    def aggregate_rows(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, Row]:
+        """Rows of `user_activity_agg` with activity type `Course`; a key without a row is missing."""
+        ...
+
+
+class Contributions(Protocol):
+    """What the view counts of learners hold of accounts that were merged into theirs."""
+
+    def contributions(
+        self, users: Collection[UserId]
+    ) -> Mapping[UserId, Mapping[ContentKey, Mapping[UserId, Counts]]]:
+        """Of each learner and content, the counts that came from each other account; nothing is forgotten."""
         ...
 
 

@@ -139,6 +139,104 @@ activity {{
 }}
 """
 
+_ASSESSMENT = """\
+include "base-config.conf"
+
+kafka {{
+  input.topic = ${{job.env}}".telemetry.assess"
+  failed.topic = ${{job.env}}".telemetry.assess.failed"
+  output.certissue.topic = ${{job.env}}".issue.certificate.request"
+  groupId = ${{job.env}}"-assessment-aggregator-group"
+}}
+
+task {{
+  assessaggregator.parallelism = 1
+  downstream.parallelism = 1
+}}
+
+lms-cassandra {{
+  keyspace = "{courses}"
+  table = "assessment_aggregator"
+  questionudttype = "question"
+  enrolmentstable = "user_enrolments"
+  activitytable = "user_activity_agg"
+}}
+
+redis {{
+  database {{
+    relationCache.id = 10
+    contentCache.id = 5
+  }}
+}}
+
+assessment.skip.missingRecords = false
+user.activity.agg.type = "attempt_metrics"
+threshold.batch.read.interval = 0.2
+"""
+
+_RECONCILIATION = """\
+include "base-config.conf"
+
+kafka {{
+  input.topic = ${{job.env}}".batch.enrolment.sync.request"
+  output.audit.topic = ${{job.env}}".telemetry.raw"
+  output.failed.topic = ${{job.env}}".enrolment.reconciliation.failed"
+  output.certissue.topic = ${{job.env}}".issue.certificate.request"
+  groupId = ${{job.env}}"-enrolment-reconciliation-group"
+}}
+
+lms-cassandra {{
+  keyspace = "{courses}"
+  consumption.table = "user_content_consumption"
+  user_activity_agg.table = "user_activity_agg"
+  user_enrolments.table = "user_enrolments"
+  hierarchy.keyspace = "{hierarchy}"
+}}
+
+redis {{
+  database {{
+    relationCache.id = 10
+  }}
+}}
+
+threshold.batch.write.size = 10
+threshold.batch.read.interval = 0.2
+
+activity {{
+  module.aggs.enabled = true
+  filter.processed.enrolments = true
+  collection.status.cache.expiry = 3600
+}}
+"""
+
+_MERGE = """\
+include "base-config.conf"
+
+kafka {{
+  input.topic = ${{job.env}}".lms.user.account.merge"
+  output.failed.topic = ${{job.env}}".learning.events.failed"
+  output.course.batch.updater.topic = ${{job.env}}".coursebatch.job.request"
+  groupId = ${{job.env}}"-merge-user-courses-group"
+}}
+
+lms-cassandra {{
+  keyspace = "{courses}"
+  content_consumption.table = "user_content_consumption"
+  user_enrolments.table = "user_enrolments"
+  user_activity_agg.table = "user_activity_agg"
+}}
+
+threshold.batch.read.interval = 0.2
+"""
+
+_JOBS = {
+    "relation-cache-updater": _RELATIONS,
+    "activity-aggregate-updater": _ACTIVITY,
+    "assessment-aggregator": _ASSESSMENT,
+    "enrolment-reconciliation": _RECONCILIATION,
+    "merge-user-courses": _MERGE,
+}
+
 
 def write(site: "Site") -> None:
     """`base-config.conf`, and a file for each job that includes it in the one and the other way."""
@@ -156,5 +254,6 @@ def write(site: "Site") -> None:
     }
     added = "".join(f'\n{key} = "{value}"' for key, value in site.settings.items())
     (site.folder / "base-config.conf").write_text(_BASE.format(**values))
-    (site.folder / "relation-cache-updater.conf").write_text(_RELATIONS.format(**values))
-    (site.folder / "activity-aggregate-updater.conf").write_text(_ACTIVITY.format(**values) + added + "\n")
+    for job, text in _JOBS.items():
+        changed = "" if job == "relation-cache-updater" else added
+        (site.folder / f"{job}.conf").write_text(text.format(**values) + changed + "\n")

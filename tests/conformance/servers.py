@@ -31,6 +31,10 @@ COLLECTION_CACHE, RELATION_CACHE, MARKS = 5, 10, 13
 """Redis databases."""
 
 CONSUMPTION, ENROLMENTS, AGGREGATES = "user_content_consumption", "user_enrolments", "user_activity_agg"
+ASSESSMENTS = "assessment_aggregator"
+
+QUESTION_TYPE = """id text, assess_ts timestamp, max_score double, score double, type text, title text,
+    resvalues list<frozen<map<text, text>>>, params list<frozen<map<text, text>>>, description text, duration decimal"""
 
 COURSE_TABLES = {
     CONSUMPTION: """userid text, courseid text, batchid text, contentid text, completedcount int, datetime timestamp,
@@ -46,6 +50,10 @@ COURSE_TABLES = {
     AGGREGATES: """activity_type text, activity_id text, user_id text, context_id text, agg map<text, int>,
         aggregates map<text, double>, agg_last_updated map<text, timestamp>, agg_details list<text>,
         PRIMARY KEY ((activity_type, activity_id, user_id), context_id)""",
+    ASSESSMENTS: """user_id text, course_id text, batch_id text, content_id text, attempt_id text,
+        created_on timestamp, grand_total text, last_attempted_on timestamp, question list<frozen<question>>,
+        total_max_score double, total_score double, updated_on timestamp,
+        PRIMARY KEY ((user_id, course_id), batch_id, content_id, attempt_id)""",
 }
 HIERARCHY_TABLE = "identifier text PRIMARY KEY, hierarchy text, relational_metadata text"
 
@@ -127,6 +135,7 @@ class Servers:
         for keyspace in names:
             replication = "{'class': 'SimpleStrategy', 'replication_factor': 1}"
             self.cql.execute(f"CREATE KEYSPACE {keyspace} WITH replication = {replication}")
+        self.cql.execute(f"CREATE TYPE {names.courses}.question ({QUESTION_TYPE})")
         for place, columns in {**placed, f"{names.hierarchy}.content_hierarchy": HIERARCHY_TABLE}.items():
             self.cql.execute(f"CREATE TABLE {place} ({columns})")
 

@@ -16,6 +16,18 @@ from tests.conformance.servers import Json, Keyspaces, Message, Servers, eventua
 
 RELATIONS = "relation-cache-updater"
 ACTIVITY = "activity-aggregate-updater"
+ASSESSMENT = "assessment-aggregator"
+RECONCILIATION = "enrolment-reconciliation"
+MERGE = "merge-user-courses"
+
+_TOPICS = {
+    RELATIONS: ("content.postpublish.request", "content.postpublish.failed"),
+    ACTIVITY: ("coursebatch.job.request", "activity.agg.failed"),
+    ASSESSMENT: ("telemetry.assess", "telemetry.assess.failed"),
+    RECONCILIATION: ("batch.enrolment.sync.request", "enrolment.reconciliation.failed"),
+    MERGE: ("lms.user.account.merge", "learning.events.failed"),
+}
+"""What each job reads, and where its failed records go."""
 
 
 @dataclass
@@ -26,7 +38,7 @@ class Site:
     folder: Path
     keyspaces: Keyspaces
     settings: Mapping[str, str] = field(default_factory=dict)
-    """Lines that are added to the file of the activity job."""
+    """Lines that are added to the files of all jobs but relation-cache-updater."""
     partitions: int = 4
     env: str = field(default_factory=lambda: unique("e"))
 
@@ -35,8 +47,8 @@ class Site:
         conf.write(self)
         self.servers.create_topics(
             (
-                *(self.input(job) for job in (RELATIONS, ACTIVITY)),
-                *(self.failed_topic(job) for job in (RELATIONS, ACTIVITY)),
+                *(self.input(job) for job in _TOPICS),
+                *(self.failed_topic(job) for job in _TOPICS),
                 *(self.audit_topic, self.certificate_topic),
             ),
             self.partitions,
@@ -46,17 +58,11 @@ class Site:
 
     def input(self, job: str) -> str:
         """The topic that a job reads."""
-        return {
-            RELATIONS: f"{self.env}.content.postpublish.request",
-            ACTIVITY: f"{self.env}.coursebatch.job.request",
-        }[job]
+        return f"{self.env}.{_TOPICS[job][0]}"
 
     def failed_topic(self, job: str) -> str:
         """The topic of a job's failed records."""
-        return {
-            RELATIONS: f"{self.env}.content.postpublish.failed",
-            ACTIVITY: f"{self.env}.activity.agg.failed",
-        }[job]
+        return f"{self.env}.{_TOPICS[job][1]}"
 
     @property
     def audit_topic(self) -> str:

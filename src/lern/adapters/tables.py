@@ -24,6 +24,8 @@ class Table:
     partition_key: tuple[str, ...]
     clustering: tuple[str, ...]
     columns: dict[str, str]
+    other_key: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    """Partition key and clustering that some installations have instead."""
 
     @property
     def primary_key(self) -> tuple[str, ...]:
@@ -102,6 +104,42 @@ USER_ACTIVITY_AGG = Table(
     },
 )
 
+QUESTION: dict[str, str] = {
+    "id": "text",
+    "assess_ts": "timestamp",
+    "max_score": "double",
+    "score": "double",
+    "type": "text",
+    "title": "text",
+    "resvalues": "list<frozen<map<text, text>>>",
+    "params": "list<frozen<map<text, text>>>",
+    "description": "text",
+    "duration": "decimal",
+}
+"""The fields of the type `question`; in YugabyteDB the lists are `frozen<list<...>>`."""
+
+ASSESSMENT_AGGREGATOR = Table(
+    "assessment_aggregator",
+    Keyspace.COURSES,
+    ("user_id", "course_id"),
+    ("batch_id", "content_id", "attempt_id"),
+    {
+        "user_id": "text",
+        "course_id": "text",
+        "batch_id": "text",
+        "content_id": "text",
+        "attempt_id": "text",
+        "created_on": "timestamp",
+        "grand_total": "text",
+        "last_attempted_on": "timestamp",
+        "question": "list<frozen<question>>",
+        "total_max_score": "double",
+        "total_score": "double",
+        "updated_on": "timestamp",
+    },
+    other_key=(("course_id",), ("batch_id", "user_id", "content_id", "attempt_id")),
+)
+
 CONTENT_HIERARCHY = Table(
     "content_hierarchy",
     Keyspace.HIERARCHY,
@@ -110,5 +148,11 @@ CONTENT_HIERARCHY = Table(
     {"identifier": "text", "hierarchy": "text", "relational_metadata": "text"},
 )
 
-TABLES = (CONTENT_CONSUMPTION, USER_ENROLMENTS, USER_ACTIVITY_AGG, CONTENT_HIERARCHY)
+TABLES = (
+    CONTENT_CONSUMPTION,
+    USER_ENROLMENTS,
+    USER_ACTIVITY_AGG,
+    ASSESSMENT_AGGREGATOR,
+    CONTENT_HIERARCHY,
+)
 """Those that the jobs of this version use."""

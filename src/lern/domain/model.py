@@ -10,6 +10,7 @@ UserId = NewType("UserId", str)
 CourseId = NewType("CourseId", str)
 BatchId = NewType("BatchId", str)
 ContentId = NewType("ContentId", str)
+AttemptId = NewType("AttemptId", str)
 CollectionId = NewType("CollectionId", str)
 """A course, or a unit inside of one; a course's own id is both a CourseId and a CollectionId."""
 
@@ -48,6 +49,40 @@ class Consumption(msgspec.Struct, frozen=True, gc=False):
     status: int = Status.IN_PROGRESS
     views: int = 0
     completions: int = 0
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False):
+    """What the score rules need of a row in `assessment_aggregator`: one try of a learner at one assessment."""
+
+    content: ContentId
+    attempt: AttemptId
+    attempted_on: datetime | None
+    """When it was last attempted; None where the row does not say."""
+    score: float
+    max_score: float
+
+
+class ContentKey(NamedTuple):
+    """One content of a batch of a course: what a learner's consumption is stored under, without the learner."""
+
+    course: CourseId
+    batch: BatchId
+    content: ContentId
+
+
+class Counts(NamedTuple):
+    """Views and completions of one content."""
+
+    views: int
+    completions: int
+
+
+class AggregateKey(NamedTuple):
+    """One row of `user_activity_agg` with activity type `Course`: a learner in a course or a unit of it."""
+
+    activity: str
+    user: UserId
+    context: str
 
 
 class Relation(StrEnum):

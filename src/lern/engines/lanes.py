@@ -2,8 +2,8 @@
 
 A lane is due when so many messages wait as `threshold.batch.read.size` says, or when its oldest message has waited for
 `threshold.batch.read.interval`, or at once when the input is to be drained. What is due is handled together, up to a
-thousand messages: a small size means little delay, not small batches under load. A lane whose batch failed waits
-longer each time, alone: the others go on.
+thousand messages (unless the job wants them one by one): a small size means little delay, not small batches under load.
+A lane whose batch failed waits longer each time, alone: the others go on.
 """
 
 import random
@@ -82,12 +82,12 @@ class Lane:
 class Lanes:
     """The lanes of all partitions that a consumer has."""
 
-    def __init__(self, consumer: Consumer, settings: BatchSettings) -> None:
+    def __init__(self, consumer: Consumer, settings: BatchSettings, *, one_by_one: bool = False) -> None:
         self._consumer = consumer
         self._size = settings.read_size
         self._interval = settings.read_interval
         self._lanes: dict[Partition, Lane] = {}
-        self.largest_batch = max(settings.read_size, _LARGEST_BATCH)
+        self.largest_batch = 1 if one_by_one else max(settings.read_size, _LARGEST_BATCH)
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())

@@ -49,7 +49,8 @@ class Worker:
 
     def __init__(self, assignment: Assignment) -> None:
         self._its = assignment
-        self._lanes = Lanes(assignment.platform.consumer, assignment.context().settings.batch)
+        batches = assignment.context().settings.batch
+        self._lanes = Lanes(assignment.platform.consumer, batches, one_by_one=assignment.job.one_by_one)
         self._quiet_since = time.monotonic() + _START_GRACE
         self.assigned = frozenset[Partition]()
         self.had_partitions = False

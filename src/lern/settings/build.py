@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import TypeVar
 
-from lern.settings.key import ACTIVITY, RELATIONS
+from lern.settings.key import ASSESSMENT, RELATIONS
+from lern.settings.keys import BY_SPELLING
 from lern.settings.model import (
     ActivitySettings,
+    AssessmentSettings,
     BatchSettings,
     CassandraSettings,
     EmbeddedSettings,
@@ -49,6 +51,11 @@ def build(job: str, profile: Profile, values: Values) -> JobSettings:
             collection_status_expiry=_one(values, "activity.collection.status.cache.expiry", int),
             mark_expiry=_one(values, "dedup-redis.database.expiry", int),
         ),
+        assessment=AssessmentSettings(
+            skip_missing_records=_one(values, "assessment.skip.missingRecords", bool),
+            detail_type=_one(values, "user.activity.agg.type", str),
+            content_read_api=_maybe(values, "content.read.api", str),
+        ),
         embedded=EmbeddedSettings(
             file=_one(values, "embedded.file", Path),
             partitions=_one(values, "embedded.partitions", int),
@@ -60,12 +67,15 @@ def build(job: str, profile: Profile, values: Values) -> JobSettings:
 
 
 def _topics(job: str, values: Values) -> Topics:
-    has_outputs = job == ACTIVITY
+    def output(name: str) -> str:
+        return _one(values, name, str) if job in BY_SPELLING[name].jobs else ""
+
     return Topics(
         input=_one(values, "kafka.input.topic", str),
         failed=_one(values, "kafka.output.failed.topic", str),
-        audit=_one(values, "kafka.audit.topic", str) if has_outputs else "",
-        certificate_requests=_one(values, "kafka.certissue.topic", str) if has_outputs else "",
+        audit=output("kafka.audit.topic"),
+        certificate_requests=output("kafka.certissue.topic"),
+        enrolment_syncs=output("kafka.output.course.batch.updater.topic"),
     )
 
 
@@ -99,20 +109,28 @@ def _tables(job: str, values: Values) -> Tables:
 
     if job == RELATIONS:
         return Tables(content_hierarchy=table("lms-cassandra.keyspace", "lms-cassandra.table"))
+    if job == ASSESSMENT:
+        return Tables(
+            user_activity_agg=table("lms-cassandra.keyspace", "lms-cassandra.activityytable"),
+            assessment_aggregator=table("lms-cassandra.keyspace", "lms-cassandra.table"),
+            question=table("lms-cassandra.keyspace", "lms-cassandra.questionudttype"),
+        )
     return Tables(
         content_consumption=table("lms-cassandra.keyspace", "lms-cassandra.content_consumption.table"),
         user_enrolments=table("lms-cassandra.keyspace", "lms-cassandra.user_enrolments.table"),
         user_activity_agg=table("lms-cassandra.keyspace", "lms-cassandra.user_activity_agg.table"),
+        assessment_aggregator=table("lms-cassandra.keyspace", "lms-cassandra.assessment_aggregator.table"),
         content_hierarchy=table("lms-cassandra.hierarchy.keyspace", "lms-cassandra.hierarchy.table"),
     )
 
 
 def _redis(job: str, values: Values) -> RedisDatabases:
     relations = "redis.database.index" if job == RELATIONS else "redis.database.relationCache.id"
+    contents = "redis.database.contentCache.id" if job == ASSESSMENT else "dp-redis.database.index"
     enrolments = _maybe(values, "redis.enrolments.cache.index", int)
     return RedisDatabases(
         relations=_database(values, "redis", _one(values, relations, int)),
-        collections=_database(values, "dp-redis", _one(values, "dp-redis.database.index", int)),
+        collections=_database(values, "dp-redis", _one(values, contents, int)),
         marks=_database(values, "dedup-redis", _one(values, "dedup-redis.database.index", int)),
         enrolments=None if enrolments is None else _database(values, "redis", enrolments),
     )

@@ -5,7 +5,6 @@ from types import MappingProxyType
 
 _FLINK = "Flink's own; this engine has no such thing to set."
 _CERTIFICATES = "For the certificate jobs."
-_ASSESSMENT = "For assessment-aggregator."
 
 IGNORED: Mapping[str, str] = MappingProxyType(
     {
@@ -29,20 +28,11 @@ IGNORED: Mapping[str, str] = MappingProxyType(
         "ml-mongo.*": "For the jobs of manage-learn.",
         "media_download_duration": "For the knowledge platform's jobs.",
         "sunbird_instance_name": "For the notification job.",
-        "redis.database.contentCache.id": _ASSESSMENT,
-        "kafka.output.course.batch.updater.topic": "For merge-user-courses.",
         "kafka.output.topic": "For collection-cert-pre-processor.",
-        "lms-cassandra.enrolmentstable": _ASSESSMENT,
-        "lms-cassandra.activityytable": _ASSESSMENT,
-        "lms-cassandra.activitytable": _ASSESSMENT,
-        "lms-cassandra.questionudttype": _ASSESSMENT,
-        "lms-cassandra.assessment_aggregator.table": "For assessment-aggregator and collection-cert-pre-processor.",
+        "lms-cassandra.enrolmentstable": "assessment-aggregator reads and writes no enrolments.",
         "lms-cassandra.course_batch.table": _CERTIFICATES,
         "lms-cassandra.sbkeyspace": _CERTIFICATES,
         "lms-cassandra.certreg.table": _CERTIFICATES,
-        "assessment.skip.missingRecords": _ASSESSMENT,
-        "user.activity.agg.type": _ASSESSMENT,
-        "content.read.api": _ASSESSMENT,
         "assessment.metrics.supported.contenttype": _CERTIFICATES,
         "cert_domain_url": _CERTIFICATES,
         "user_read_api": _CERTIFICATES,

@@ -15,10 +15,16 @@ PRE_PROCESSOR = "collection-cert-pre-processor"
 GENERATOR = "collection-certificate-generator"
 
 ALL_JOBS = (MERGE, RELATIONS, ACTIVITY, ASSESSMENT, RECONCILIATION, PRE_PROCESSOR, GENERATOR)
-JOBS = (RELATIONS, ACTIVITY)
+JOBS = (RELATIONS, ACTIVITY, ASSESSMENT, RECONCILIATION, MERGE)
 """The jobs that have settings so far."""
 ONLY_RELATIONS = (RELATIONS,)
 ONLY_ACTIVITY = (ACTIVITY,)
+ONLY_ASSESSMENT = (ASSESSMENT,)
+ONLY_MERGE = (MERGE,)
+PROGRESS = (ACTIVITY, RECONCILIATION)
+"""Those that compute progress."""
+ROWS = (ACTIVITY, ASSESSMENT, RECONCILIATION, MERGE)
+"""Those that write rows of learners."""
 
 
 @dataclass(frozen=True, slots=True)

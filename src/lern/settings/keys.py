@@ -7,7 +7,7 @@ here only when the engine acts on it; deployed keys without a meaning here are i
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from lern.settings.key import ONLY_ACTIVITY, Key
+from lern.settings.key import ONLY_ACTIVITY, ONLY_ASSESSMENT, PROGRESS, ROWS, Key
 from lern.settings.server_keys import CASSANDRA, KAFKA, REDIS
 from lern.settings.values import Kind
 
@@ -38,7 +38,7 @@ _BATCHES = (
         Kind.COUNT,
         "10",
         "Rows of one table that go to Cassandra in one statement batch.",
-        jobs=ONLY_ACTIVITY,
+        jobs=ROWS,
     ),
 )
 
@@ -57,7 +57,7 @@ _PROGRESS = (
         Kind.BOOLEAN,
         "true",
         "Progress is computed for the units of a course too.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
     ),
     Key(
         "activity.input.dedup.enabled",
@@ -71,21 +71,47 @@ _PROGRESS = (
         Kind.BOOLEAN,
         "true",
         "Enrolments that do not exist or are completed are left alone.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
     ),
     Key(
         "activity.collection.status.cache.expiry",
         Kind.COUNT,
         "3600",
         "Seconds for which the status of a collection is remembered.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
     ),
     Key(
         "service.search.basePath",
         Kind.URL,
         None,
         "The search service, asked for the status of a course without leaf nodes; unset: the status is unknown.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
+        optional=True,
+    ),
+)
+
+_ASSESSMENTS = (
+    Key(
+        "assessment.skip.missingRecords",
+        Kind.BOOLEAN,
+        "false",
+        "An attempt with more answers than its assessment has questions fails.",
+        jobs=ONLY_ASSESSMENT,
+    ),
+    Key(
+        "user.activity.agg.type",
+        Kind.WORD,
+        "attempt_metrics",
+        "What each attempt in `agg_details` says its type is.",
+        jobs=ONLY_ASSESSMENT,
+    ),
+    Key(
+        "content.read.api",
+        Kind.URL,
+        None,
+        "The content service's read API, the content's id appended: asked for the number of questions that the cache "
+        "does not have; unset: unknown.",
+        jobs=ONLY_ASSESSMENT,
         optional=True,
     ),
 )
@@ -105,6 +131,7 @@ GROUPS: Mapping[str, tuple[Key, ...]] = MappingProxyType(
         "Engine": _ENGINE,
         "Batches": _BATCHES,
         "Progress rules": _PROGRESS,
+        "Assessments": _ASSESSMENTS,
         "Embedded": _EMBEDDED,
     }
 )

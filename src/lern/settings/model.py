@@ -56,6 +56,9 @@ class Tables:
     content_consumption: str = "sunbird_courses.user_content_consumption"
     user_enrolments: str = "sunbird_courses.user_enrolments"
     user_activity_agg: str = "sunbird_courses.user_activity_agg"
+    assessment_aggregator: str = "sunbird_courses.assessment_aggregator"
+    question: str = "sunbird_courses.question"
+    """A type, not a table: one answered question."""
     content_hierarchy: str = "dev_hierarchy_store.content_hierarchy"
 
 
@@ -90,6 +93,7 @@ class Topics:
     failed: str
     audit: str = ""
     certificate_requests: str = ""
+    enrolment_syncs: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +117,17 @@ class ActivitySettings:
     filter_processed_enrolments: bool = True
     collection_status_expiry: int = 3600
     mark_expiry: int = 604800
+
+
+@dataclass(frozen=True, slots=True)
+class AssessmentSettings:
+    """How attempts become scores."""
+
+    skip_missing_records: bool = False
+    """An attempt with more answers than its assessment has questions fails."""
+    detail_type: str = "attempt_metrics"
+    content_read_api: str | None = None
+    """URL to which the id of a content is appended; None: what the cache does not know is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +155,7 @@ class JobSettings:
     tables: Tables = Tables()
     batch: BatchSettings = BatchSettings()
     activity: ActivitySettings = ActivitySettings()
+    assessment: AssessmentSettings = AssessmentSettings()
     embedded: EmbeddedSettings = EmbeddedSettings()
     threads: int = 1
     """Consumers of the job in one connected process, each on a thread of its own."""

@@ -1,7 +1,24 @@
 """The settings of the servers: Kafka, Cassandra, Redis."""
 
-from lern.settings.key import JOBS, ONLY_ACTIVITY, ONLY_RELATIONS, Key, by_job
+from lern.settings.key import (
+    ASSESSMENT,
+    JOBS,
+    MERGE,
+    ONLY_ACTIVITY,
+    ONLY_ASSESSMENT,
+    ONLY_MERGE,
+    ONLY_RELATIONS,
+    PROGRESS,
+    RECONCILIATION,
+    RELATIONS,
+    ROWS,
+    Key,
+    by_job,
+)
 from lern.settings.values import Kind
+
+_CONTENTS = (RELATIONS, ASSESSMENT)
+"""Those that use the cache of contents and collections."""
 
 KAFKA = (
     Key(
@@ -17,6 +34,9 @@ KAFKA = (
         by_job(
             relation_cache_updater="{env}.content.postpublish.request",
             activity_aggregate_updater="{env}.coursebatch.job.request",
+            assessment_aggregator="{env}.telemetry.assess",
+            enrolment_reconciliation="{env}.batch.enrolment.sync.request",
+            merge_user_courses="{env}.lms.user.account.merge",
         ),
         "The topic that the job reads.",
     ),
@@ -26,6 +46,9 @@ KAFKA = (
         by_job(
             relation_cache_updater="{env}.content.postpublish.failed",
             activity_aggregate_updater="{env}.activity.agg.failed",
+            assessment_aggregator="{env}.telemetry.assess.failed",
+            enrolment_reconciliation="{env}.enrolment.reconciliation.failed",
+            merge_user_courses="{env}.learning.events.failed",
         ),
         "The topic for events that cannot be handled, with the reason.",
         aliases=("kafka.failed.topic",),
@@ -35,16 +58,23 @@ KAFKA = (
         Kind.WORD,
         "{env}.telemetry.raw",
         "The topic for AUDIT telemetry.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
         aliases=("kafka.output.audit.topic",),
     ),
     Key(
         "kafka.certissue.topic",
         Kind.WORD,
         "{env}.issue.certificate.request",
-        "The topic on which a certificate is asked for when a course is completed.",
-        jobs=ONLY_ACTIVITY,
+        "The topic on which a certificate is asked for when a course is completed or a score has changed.",
+        jobs=(*PROGRESS, ASSESSMENT),
         aliases=("kafka.output.certissue.topic",),
+    ),
+    Key(
+        "kafka.output.course.batch.updater.topic",
+        Kind.WORD,
+        "{env}.coursebatch.job.request",
+        "The topic on which progress of a merged account is asked to be computed again.",
+        jobs=ONLY_MERGE,
     ),
     Key(
         "kafka.groupId",
@@ -52,6 +82,9 @@ KAFKA = (
         by_job(
             relation_cache_updater="{env}-relation-cache-updater-group",
             activity_aggregate_updater="{env}-activity-aggregate-updater-group",
+            assessment_aggregator="{env}-assessment-aggregator-group",
+            enrolment_reconciliation="{env}-enrolment-reconciliation-group",
+            merge_user_courses="{env}-merge-user-courses-group",
         ),
         "The consumer group, under which offsets are kept.",
     ),
@@ -131,22 +164,50 @@ CASSANDRA = (
     Key(
         "lms-cassandra.keyspace",
         Kind.NAME,
-        by_job(relation_cache_updater="{env}_hierarchy_store", activity_aggregate_updater="sunbird_courses"),
+        by_job(
+            relation_cache_updater="{env}_hierarchy_store",
+            activity_aggregate_updater="sunbird_courses",
+            assessment_aggregator="sunbird_courses",
+            enrolment_reconciliation="sunbird_courses",
+            merge_user_courses="sunbird_courses",
+        ),
         "The keyspace of the job's tables.",
     ),
     Key(
         "lms-cassandra.table",
         Kind.NAME,
-        "content_hierarchy",
-        "The table of collection hierarchies.",
-        jobs=ONLY_RELATIONS,
+        by_job(relation_cache_updater="content_hierarchy", assessment_aggregator="assessment_aggregator"),
+        "The table of collection hierarchies; for assessment-aggregator that of attempts.",
+        jobs=(RELATIONS, ASSESSMENT),
+    ),
+    Key(
+        "lms-cassandra.assessment_aggregator.table",
+        Kind.NAME,
+        "assessment_aggregator",
+        "The table of attempts at assessments.",
+        jobs=(RECONCILIATION, MERGE),
+    ),
+    Key(
+        "lms-cassandra.questionudttype",
+        Kind.NAME,
+        "question",
+        "The type of an answered question in the table of attempts.",
+        jobs=ONLY_ASSESSMENT,
+    ),
+    Key(
+        "lms-cassandra.activityytable",
+        Kind.NAME,
+        "user_activity_agg",
+        "The table of aggregates.",
+        jobs=ONLY_ASSESSMENT,
+        aliases=("lms-cassandra.activitytable",),
     ),
     Key(
         "lms-cassandra.content_consumption.table",
         Kind.NAME,
         "user_content_consumption",
         "The table of what learners have consumed.",
-        jobs=ONLY_ACTIVITY,
+        jobs=(*PROGRESS, MERGE),
         aliases=("lms-cassandra.consumption.table",),
     ),
     Key(
@@ -154,28 +215,28 @@ CASSANDRA = (
         Kind.NAME,
         "user_enrolments",
         "The table of enrolments.",
-        jobs=ONLY_ACTIVITY,
+        jobs=(*PROGRESS, MERGE),
     ),
     Key(
         "lms-cassandra.user_activity_agg.table",
         Kind.NAME,
         "user_activity_agg",
         "The table of aggregates.",
-        jobs=ONLY_ACTIVITY,
+        jobs=(*PROGRESS, MERGE),
     ),
     Key(
         "lms-cassandra.hierarchy.keyspace",
         Kind.NAME,
         "{env}_hierarchy_store",
         "Where hierarchies are, to rebuild the leaf nodes of a course that the relation cache has lost.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
     ),
     Key(
         "lms-cassandra.hierarchy.table",
         Kind.NAME,
         "content_hierarchy",
         "The table of hierarchies in that keyspace.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
     ),
 )
 
@@ -213,7 +274,14 @@ REDIS = (
         Kind.INDEX,
         "10",
         "The database of the relation cache: leaf nodes, optional nodes, ancestors.",
-        jobs=ONLY_ACTIVITY,
+        jobs=ROWS,
+    ),
+    Key(
+        "redis.database.contentCache.id",
+        Kind.INDEX,
+        "5",
+        "The database of content metadata (on `dp-redis`), where the number of an assessment's questions is looked up.",
+        jobs=ONLY_ASSESSMENT,
     ),
     Key(
         "redis.enrolments.cache.index",
@@ -221,7 +289,7 @@ REDIS = (
         None,
         "The database in which the course service keeps each learner's list of enrolments (on `redis.host`); "
         "set, the learner's list is deleted when progress changes; unset, it is left alone.",
-        jobs=ONLY_ACTIVITY,
+        jobs=PROGRESS,
         optional=True,
     ),
     # The collection cache: `dp-redis` where the seed's table for relation-cache-updater has it (the platform's content
@@ -232,17 +300,17 @@ REDIS = (
         Kind.HOST,
         "{redis.host}",
         "The Redis server of content metadata: the default of `dp-redis`.",
-        ONLY_RELATIONS,
+        _CONTENTS,
     ),
-    Key("redis-meta.port", Kind.PORT, "{redis.port}", "Its port.", ONLY_RELATIONS),
+    Key("redis-meta.port", Kind.PORT, "{redis.port}", "Its port.", _CONTENTS),
     Key(
         "dp-redis.host",
         Kind.HOST,
         "{redis-meta.host}",
         "The Redis server of the collection cache.",
-        ONLY_RELATIONS,
+        _CONTENTS,
     ),
-    Key("dp-redis.port", Kind.PORT, "{redis-meta.port}", "Its port.", ONLY_RELATIONS),
+    Key("dp-redis.port", Kind.PORT, "{redis-meta.port}", "Its port.", _CONTENTS),
     Key(
         "dp-redis.database.index",
         Kind.INDEX,
@@ -250,21 +318,21 @@ REDIS = (
         "The database of the collection cache: the units of a course.",
         ONLY_RELATIONS,
     ),
-    *_access("dp-redis", "`dp-redis`", ONLY_RELATIONS, base="redis"),
+    *_access("dp-redis", "`dp-redis`", _CONTENTS, base="redis"),
     Key(
         "dedup-redis.host",
         Kind.HOST,
         "{redis.host}",
-        "The Redis server of de-duplication marks.",
-        jobs=ONLY_ACTIVITY,
+        "The Redis server of de-duplication marks and of the journal.",
+        jobs=ROWS,
     ),
-    Key("dedup-redis.port", Kind.PORT, "{redis.port}", "Its port.", jobs=ONLY_ACTIVITY),
+    Key("dedup-redis.port", Kind.PORT, "{redis.port}", "Its port.", jobs=ROWS),
     Key(
         "dedup-redis.database.index",
         Kind.INDEX,
         "13",
-        "The database of de-duplication marks.",
-        jobs=ONLY_ACTIVITY,
+        "The database of de-duplication marks and of the journal.",
+        jobs=ROWS,
     ),
     Key(
         "dedup-redis.database.expiry",
@@ -273,5 +341,5 @@ REDIS = (
         "Seconds for which a content completion already handled is remembered.",
         jobs=ONLY_ACTIVITY,
     ),
-    *_access("dedup-redis", "`dedup-redis`", ONLY_ACTIVITY, base="redis"),
+    *_access("dedup-redis", "`dedup-redis`", ROWS, base="redis"),
 )

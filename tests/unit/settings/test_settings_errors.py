@@ -7,9 +7,11 @@ import pytest
 
 from lern.errors import SettingsError
 from lern.settings import Profile, load
+from lern.settings.key import JOBS
 
 ACTIVITY = "activity-aggregate-updater"
 RELATIONS = "relation-cache-updater"
+GENERATOR = "collection-certificate-generator"
 
 Write = Callable[[str, str], Path]
 
@@ -186,10 +188,10 @@ def test_an_option_must_be_a_known_key_with_a_value() -> None:
 
 def test_a_job_without_settings_and_two_kinds_of_file_are_refused(tmp_path: Path) -> None:
     with pytest.raises(SettingsError) as raised:
-        load(["merge-user-courses"], config=tmp_path / "a", config_dir=tmp_path, environ={})
+        load([GENERATOR], config=tmp_path / "a", config_dir=tmp_path, environ={})
 
     assert str(raised.value).split("\n") == [
-        f"merge-user-courses: no such job (there are {RELATIONS}, {ACTIVITY})",
+        f"{GENERATOR}: no such job (there are {', '.join(JOBS)})",
         "--config and --config-dir exclude each other",
     ]
 
