@@ -71,3 +71,8 @@ def _rows() -> st.SearchStrategy[Content]:
         st.sampled_from([None, 0, 1, 2]),
         st.integers(0, 2),
     )
+
+
+histories = st.lists(updates(), min_size=1, max_size=12)
+cuts = st.lists(st.integers(1, 5), min_size=12, max_size=12)
+"""How a history is cut into batches."""

@@ -73,9 +73,10 @@ class CassandraInstallation:
     """In keyspaces of its own; rows are put and read back over another connection, by the driver's own means."""
 
     def __init__(self, host: str, port: int) -> None:
-        self._session = CassandraSession(CassandraSettings((host,), port))
+        self.settings = CassandraSettings((host,), port)
+        self._session = CassandraSession(self.settings)
         self._opened = ExitStack()
-        tables = self._opened.enter_context(new_tables(self._session))
+        self.tables = tables = self._opened.enter_context(new_tables(self._session))
         self._places = {table.name: where for where, table in schema.named(tables).items()}
         self.progress = CassandraProgress(self._session, tables)
         self.hierarchies = CassandraHierarchies(self._session, tables.content_hierarchy)
