@@ -30,6 +30,14 @@ _Headers = list[tuple[str, bytes]]
 COLLECTION_CACHE, RELATION_CACHE, MARKS = 5, 10, 13
 """Redis databases."""
 
+_NOT_YET = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+    KafkaError._WAIT_COORD,  # noqa: SLF001  # its public name
+    KafkaError._TIMED_OUT,  # noqa: SLF001  # its public name
+}
+
 CONSUMPTION, ENROLMENTS, AGGREGATES = "user_content_consumption", "user_enrolments", "user_activity_agg"
 ASSESSMENTS = "assessment_aggregator"
 
@@ -169,7 +177,7 @@ class Servers:
     def positions(self, group: str, topic: str, *, stable: bool = True) -> dict[int, int]:
         """The committed positions of a group; partitions without one are missing.
 
-        `stable`: while a transaction is about to change some, none is known.
+        None is known while the coordinator is on its way, and (`stable`) while a transaction is about to change some.
         """
         # Not by an AdminClient: librdkafka ends the process when a coordinator that has just started answers it.
         isolation = "read_committed" if stable else "read_uncommitted"
@@ -180,7 +188,7 @@ class Servers:
         try:
             places = asking.committed([TopicPartition(topic, number) for number in known], timeout=5)
         except KafkaException as error:
-            if error.args[0].code() != KafkaError._TIMED_OUT:  # noqa: SLF001  # its public name
+            if error.args[0].code() not in _NOT_YET:
                 raise
             return {}
         return {place.partition: place.offset for place in places if place.offset >= 0 and not place.error}
