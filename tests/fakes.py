@@ -6,17 +6,18 @@ It knows no transactions: what is half done stays half done, as on real servers.
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
 from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey
 from lern.engines.turn import AnyJob, Plan, plan, resume, settle
-from lern.errors import Unavailable
+from lern.errors import Refused, Unavailable
 from lern.job import (
     Context,
     ForgetEnrolmentList,
     Message,
+    Place,
     Record,
     ReplaceRelation,
     SetAggregates,
@@ -213,6 +214,84 @@ class Topic:
     def to(self, topic: str) -> list[Message]:
         """What was sent to a topic."""
         return [message for message in self.sent if message.topic == topic]
+
+
+@dataclass
+class Letters:
+    """Topics as the tools see them; `refuses` tells of a message that no broker takes."""
+
+    sent: list[Message] = field(default_factory=list)
+    refuses: Callable[[Message], bool] = lambda _message: False
+    topics_made: dict[str, int] = field(default_factory=dict)
+
+    def send(self, messages: Sequence[Message]) -> None:
+        for message in messages:
+            if self.refuses(message):
+                raise Refused("ERR_OUTPUT_REFUSED", "too large")
+            self.sent.append(message)
+
+    def read(self, topic: str, *, from_beginning: bool) -> Iterator[Record | None]:
+        yield from self.stored(topic) if from_beginning else ()
+        yield None
+
+    def spans(self, topic: str) -> Mapping[Partition, range]:
+        return {Partition(topic, 0): range(len(list(self.stored(topic))))}
+
+    def stored(self, topic: str, *, since: int = 0) -> Iterator[Record]:
+        mine = [message for message in self.sent if message.topic == topic]
+        for offset, message in enumerate(mine):
+            if 1_000 + offset < since:
+                continue
+            yield Record(topic, 0, offset, message.key, message.value, message.headers, 1_000 + offset)
+
+    def at(self, place: Place) -> Record | None:
+        return next((record for record in self.stored(place.topic) if record.place == place), None)
+
+    def topics(self) -> Mapping[str, int]:
+        return self.topics_made
+
+    def create(self, topics: Collection[str], partitions: int) -> None:
+        self.topics_made |= dict.fromkeys(topics, partitions)
+
+    def close(self) -> None:
+        self.sent = []
+
+
+@dataclass
+class Remembered:
+    """What was sent again of a failed topic; `crash` ends the process when it would be remembered."""
+
+    places: set[Place] = field(default_factory=set)
+    turns: int = 0
+    crash: bool = False
+    in_turn: bool = False
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        self.turns += 1
+        self.in_turn = True
+        try:
+            yield
+        finally:
+            self.in_turn = False
+
+    def seen(self, records: Sequence[Record]) -> Collection[Place]:
+        return {record.place for record in records} & self.places
+
+    def remember(self, records: Sequence[Record]) -> None:
+        if self.crash:
+            raise KeyboardInterrupt
+        self.places |= {record.place for record in records}
+
+    def forget_before(self, first: Mapping[Partition, int]) -> None:
+        self.places = {
+            place
+            for place in self.places
+            if place.offset >= first.get(Partition(place.topic, place.partition), 0)
+        }
+
+    def close(self) -> None:
+        self.turns = 0
 
 
 def platform(tables: Tables, topic: Topic, *, journal: bool = True) -> Platform:

@@ -31,6 +31,18 @@ Known = TypeVar("Known")
 Key = TypeVar("Key", bound=Hashable)
 
 
+class Place(NamedTuple):
+    """Where a message lies."""
+
+    topic: str
+    partition: int
+    offset: int
+
+    def __str__(self) -> str:
+        """As operators read and type it: `dev.activity.agg.failed/0/12`."""
+        return f"{self.topic}/{self.partition}/{self.offset}"
+
+
 class Record(NamedTuple):
     """One message as it lies in a topic."""
 
@@ -43,6 +55,11 @@ class Record(NamedTuple):
     headers: Sequence[tuple[str, bytes | None]] = ()
     timestamp: int = 0
     """Milliseconds since 1970, UTC."""
+
+    @property
+    def place(self) -> Place:
+        """Where it lies."""
+        return Place(self.topic, self.partition, self.offset)
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

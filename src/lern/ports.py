@@ -23,7 +23,7 @@ from lern.domain.model import (
     RelationKey,
     UserId,
 )
-from lern.job import Message, Record, Write
+from lern.job import Message, Place, Record, Write
 
 
 class HierarchyStore(Protocol):
@@ -267,8 +267,40 @@ class Transaction(Protocol):
         ...
 
 
+class Replays(Protocol):
+    """Which records of one failed topic have been sent again.
+
+    Remembered for as long as the topic holds them. A record of another, recreated topic that lies in the same place is
+    told apart by its time.
+    """
+
+    def turn(self) -> AbstractContextManager[None]:
+        """One process at a time: what is asked, sent and remembered inside belongs together.
+
+        Where messages lie in the same store, they and what is remembered become visible at once, or neither does.
+        Raises Unavailable when another process does not end its turn.
+        """
+        ...
+
+    def seen(self, records: Sequence[Record]) -> Collection[Place]:
+        """The places of those records that have been sent again."""
+        ...
+
+    def remember(self, records: Sequence[Record]) -> None:
+        """These have been sent again; remembering one twice is remembering it once."""
+        ...
+
+    def forget_before(self, first: Mapping[Partition, int]) -> None:
+        """Forgets what lies before these offsets: the topic does not hold it any more."""
+        ...
+
+    def close(self) -> None:
+        """Lets go."""
+        ...
+
+
 class Log(Protocol):
-    """Topics as the tools see them: `lern send`, `lern tail`, `lern schema`."""
+    """Topics as the tools see them: `lern send`, `lern tail`, `lern failed`, `lern schema`."""
 
     def send(self, messages: Sequence[Message]) -> None:
         """Sends messages and waits until the log has them all."""
@@ -276,6 +308,21 @@ class Log(Protocol):
 
     def read(self, topic: str, *, from_beginning: bool) -> Iterator[Record | None]:
         """Messages of all partitions as they come, without a consumer group; None whenever there is none just now."""
+        ...
+
+    def spans(self, topic: str) -> Mapping[Partition, range]:
+        """The offsets that each partition of a topic holds now; there may be gaps. No topic: no partitions."""
+        ...
+
+    def stored(self, topic: str, *, since: int = 0) -> Iterator[Record]:
+        """The messages that a topic holds when the first one is asked for, in order within each partition.
+
+        `since` in milliseconds: older ones are left out.
+        """
+        ...
+
+    def at(self, place: Place) -> Record | None:
+        """The message that lies there, if there is one."""
         ...
 
     def topics(self) -> Mapping[str, int]:

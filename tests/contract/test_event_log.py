@@ -17,6 +17,7 @@ import pytest
 from lern.adapters.embedded import Embedded
 from lern.adapters.kafka import KafkaConsumer, KafkaLog, Timing
 from lern.job import Message, Record
+from lern.job import Place as Where
 from lern.ports import Consumer, Log, Partition
 from lern.settings.model import KafkaSettings
 
@@ -519,6 +520,78 @@ def test_a_topic_that_is_not_there_yet_is_read_once_it_is(place: Place) -> None:
     place.log.send([Message(topic, None, b"first")])
 
     assert values(following(reader, 1)) == [b"first"]
+
+
+def test_what_a_topic_holds_is_read_to_its_present_end_and_no_further(place: Place) -> None:
+    keys = [b"user-%d" % number for number in range(20)]
+    place.log.send(
+        [Message(place.input, key, value, (("h", b"1"),)) for value in numbered(30) for key in keys]
+    )
+    reader = place.topics.other_log().stored(place.input)
+    first = next(reader)
+    place.send(b"too late")
+
+    records = [first, *reader]
+
+    assert len(records) == 600
+    assert {tuple(record.headers) for record in records} == {(("h", b"1"),)}
+    for key in keys:
+        assert values([record for record in records if record.key == key]) == numbered(30)
+
+
+def test_nothing_is_read_of_an_empty_topic_or_of_none(place: Place) -> None:
+    assert list(place.log.stored(place.input)) == []
+    assert list(place.log.stored("no-such-topic")) == []
+    assert place.log.spans("no-such-topic") == {}
+    assert set(place.log.spans(place.input).values()) == {range(0)}
+
+
+def test_spans_say_which_offsets_a_topic_holds(place: Place) -> None:
+    place.send(*numbered(5))
+
+    assert sorted(map(len, place.log.spans(place.input).values())) == [0, 0, 0, 5]
+
+
+def test_what_came_before_a_time_is_left_out(place: Place) -> None:
+    place.send(b"old")
+    time.sleep(0.05)
+    moment = int(time.time() * 1000)
+    time.sleep(0.05)
+    place.log.send([Message(place.input, b"%d" % number, b"new") for number in range(20)])
+
+    assert values(list(place.log.stored(place.input, since=moment))) == [b"new"] * 20
+    assert list(place.log.stored(place.input, since=moment + 3_600_000)) == []
+    assert len(list(place.log.stored(place.input, since=1))) == 21
+
+
+def test_the_traces_of_transactions_are_no_messages(place: Place) -> None:
+    place.send(b"trigger")
+    consumer = place.consumer()
+    trigger = polled(consumer, 1)[0]
+    with place.topics.transaction():
+        consumer.stage([Message(place.output, b"key", b"staged")])
+        consumer.commit(partition_of(trigger), trigger.offset + 1)
+
+    [staged] = place.topics.other_log().stored(place.output)
+
+    assert staged.value == b"staged"
+    beside = Where(staged.topic, staged.partition, staged.offset + 1)
+    assert place.topics.other_log().at(beside) is None
+
+
+def test_a_single_message_is_found_by_its_place(place: Place) -> None:
+    place.send(*numbered(5))
+    records = list(place.log.stored(place.input))
+
+    assert place.log.at(records[3].place) == records[3]
+    for wrong in (
+        records[3].place._replace(offset=5),
+        records[3].place._replace(offset=10**15),
+        records[3].place._replace(partition=_PARTITIONS),
+        records[3].place._replace(topic="no-such-topic"),
+        records[3].place._replace(partition=(records[3].partition + 1) % _PARTITIONS),
+    ):
+        assert place.log.at(wrong) is None
 
 
 def test_topics_are_created_once_with_their_partitions(place: Place) -> None:

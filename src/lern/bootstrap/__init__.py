@@ -12,7 +12,7 @@ from lern.job import Context
 from lern.jobs import JOBS
 from lern.monitoring.metrics import JobMonitor, Metrics
 from lern.monitoring.server import Probes
-from lern.ports import Facts, Log, Platform, Stores
+from lern.ports import Facts, Log, Platform, Replays, Stores
 from lern.settings.model import JobSettings, Profile
 
 
@@ -33,6 +33,10 @@ class Installation(Protocol):
 
     def log(self) -> Log:
         """The topics."""
+        ...
+
+    def replays(self, settings: JobSettings) -> Replays:
+        """What has been sent again of a job's failed topic."""
         ...
 
     def probes(self) -> Probes:

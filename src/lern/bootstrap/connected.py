@@ -18,6 +18,7 @@ from lern.adapters.redis import (
     RedisJournal,
     RedisMarks,
     RedisProbe,
+    RedisReplays,
     RelationSets,
     RelationWriter,
 )
@@ -34,7 +35,7 @@ from lern.job import (
 )
 from lern.jobs import JOBS
 from lern.monitoring.server import Probes
-from lern.ports import Facts, Log, Platform, Stores
+from lern.ports import Facts, Log, Platform, Replays, Stores
 from lern.settings.model import CassandraSettings, JobSettings, RedisSettings
 
 
@@ -128,6 +129,10 @@ class ConnectedInstallation:
     def log(self) -> Log:
         """As `Installation.log`."""
         return self._open(KafkaLog(_configured(self._any.kafka)))
+
+    def replays(self, settings: JobSettings) -> Replays:
+        """As `Installation.replays`."""
+        return self._open(RedisReplays(_configured(settings.redis).marks, settings.topics.failed))
 
     def probes(self) -> Probes:
         """As `Installation.probes`."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from lern.adapters.embedded import Embedded
 from lern.bootstrap.topics import missing_topics
 from lern.monitoring.server import Probes
-from lern.ports import Facts, Log, Platform, Stores
+from lern.ports import Facts, Log, Platform, Replays, Stores
 from lern.settings.model import JobSettings
 
 
@@ -41,6 +41,10 @@ class EmbeddedInstallation:
     def log(self) -> Log:
         """As `Installation.log`."""
         return self._embedded.log()
+
+    def replays(self, settings: JobSettings) -> Replays:
+        """As `Installation.replays`."""
+        return self._embedded.replays(settings.topics.failed)
 
     def probes(self) -> Probes:
         """There is nothing to wait for beside the file itself."""

@@ -8,7 +8,7 @@ import sys
 import typer
 
 from lern import __version__
-from lern.cli import cache, demo, jobs, run, schema, settings, topics
+from lern.cli import cache, demo, failed, jobs, run, schema, settings, topics
 from lern.cli.logs import configure_logs
 from lern.cli.options import say
 from lern.errors import LernError, SettingsError
@@ -26,6 +26,7 @@ app.command("run")(run.run)
 app.command("send")(topics.send)
 app.command("tail")(topics.tail)
 app.add_typer(cache.app, name="cache")
+app.add_typer(failed.app, name="failed")
 app.add_typer(schema.app, name="schema")
 app.add_typer(settings.app, name="settings")
 app.command("jobs")(jobs.jobs)

@@ -2,6 +2,7 @@
 
 import base64
 import json
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -9,8 +10,8 @@ from hypothesis import strategies as st
 from tests.events import update
 
 from lern.errors import BadEvent, Refused
-from lern.job import Message, Record
-from lern.wire.failed import failed_record, without_content
+from lern.job import Message, Place, Record
+from lern.wire.failed import again, failed_record, original, read_failed, without_content
 
 FAILED_AT = 1709287200123
 FAIL_INFO = {"errorCode": "ERR_INVALID_EVENT", "error": "edata.userId: missing"}
@@ -162,3 +163,122 @@ def test_without_its_content_a_record_still_says_why_and_where() -> None:
     assert content(short) == {"leftOutBytes": len(full.value), "jobName": "the-job", "failInfo": FAIL_INFO}
     assert (short.topic, short.key, short.headers) == (full.topic, full.key, full.headers)
     assert len(short.value) < 300
+
+
+# --- Reading them, and the way back ----------------------------------------------------------------------------------
+
+raw_words = st.sampled_from(["raw", "encoding", "leftOutBytes", "a"])
+stand_ins = st.dictionaries(raw_words, st.one_of(words, st.sampled_from(["base64", "eA==", 7])), max_size=3)
+
+
+def lying(message: Message, offset: int = 5) -> Record:
+    """A message as it lies in its topic."""
+    return Record(message.topic, 1, offset, message.key, message.value, message.headers, 1709287200999)
+
+
+@given(st.one_of(st.binary(), st.text().map(str.encode), stand_ins.map(json.dumps).map(str.encode)))
+@settings(deadline=None)
+def test_any_bytes_come_back_as_the_same_bytes_or_the_same_object(value: bytes) -> None:
+    back = original(lying(failed(value)))
+
+    try:
+        was_object = isinstance(json.loads(value), dict)
+    except ValueError:
+        was_object = False
+    if was_object:
+        assert json.loads(back) == json.loads(value)
+    else:
+        assert back == value
+
+
+@given(st.dictionaries(words.filter(lambda name: name not in OURS), trees))
+@settings(deadline=None)
+def test_any_object_comes_back_as_the_same_object_however_often_it_fails(value: dict[str, object]) -> None:
+    message = failed(json.dumps(value).encode())
+    for attempt in range(2, 5):
+        message = failed_record(
+            lying(again(lying(message), "test.in")), "the-job", Refused("NO", "why"), "test.failed", FAILED_AT
+        )
+        assert header(message, "lern-attempts") == str(attempt).encode()
+
+    assert json.loads(original(lying(message))) == value
+
+
+@given(
+    st.binary(),
+    st.lists(st.tuples(st.sampled_from(["lern-job", "lern-topic", "lern-attempts", "x"]), st.binary())),
+)
+@settings(deadline=None)
+def test_whatever_lies_on_a_failed_topic_can_be_looked_at(
+    value: bytes, headers: list[tuple[str, bytes | None]]
+) -> None:
+    strange = record(value, tuple(headers))
+
+    assert read_failed(strange).attempts >= 1
+    with suppress(BadEvent):
+        assert isinstance(original(strange), bytes)
+
+
+@given(st.dictionaries(st.sampled_from(["jobName", "failInfo", "raw", "encoding", "leftOutBytes"]), trees))
+@settings(deadline=None)
+def test_whatever_objects_lie_on_a_failed_topic_can_be_looked_at(value: dict[str, object]) -> None:
+    strange = record(json.dumps(value).encode())
+
+    assert isinstance(read_failed(strange).reason, str)
+    with suppress(BadEvent):
+        assert isinstance(original(strange), bytes)
+
+
+def test_a_record_says_what_its_headers_and_its_reason_say() -> None:
+    found = read_failed(lying(failed(b"{}", ("lern-attempts", b"3"))))
+
+    assert found.place == Place("test.failed", 1, 5)
+    assert (found.job, found.code, found.reason) == ("the-job", FAIL_INFO["errorCode"], FAIL_INFO["error"])
+    assert (found.topic, found.partition, found.offset) == ("test.in", "3", "41")
+    assert (found.attempts, found.at) == (4, 1709287200999)
+
+
+def test_a_record_of_an_original_job_says_what_its_fields_say() -> None:
+    value = {"edata": {"a": 1}, "jobName": "old", "failInfo": {"errorCode": "X", "error": "why\nat line 1"}}
+
+    found = read_failed(record(json.dumps(value).encode()))
+
+    assert (found.job, found.code, found.reason) == ("old", "X", "why\nat line 1")
+    assert (found.topic, found.attempts) == ("", 1)
+    assert original(record(json.dumps(value).encode())) == b'{"edata":{"a": 1}}'
+
+
+@pytest.mark.parametrize("value", [b"", b"no JSON", b"[1]", b"\xff", b"[" * 100_000, b'{"a": \xff}'])
+def test_what_is_no_object_on_a_failed_topic_cannot_be_sent_again(value: bytes) -> None:
+    assert read_failed(record(value)).reason == ""
+    with pytest.raises(BadEvent, match="no JSON object"):
+        original(record(value))
+
+
+@pytest.mark.parametrize(
+    ("value", "why"),
+    [
+        ({"leftOutBytes": 7}, "left out"),
+        ({"raw": 5}, "neither text nor base64"),
+        ({"raw": "x", "encoding": "hex"}, "neither text nor base64"),
+        ({"raw": "%%", "encoding": "base64"}, "not base64"),
+        ({"raw": "é", "encoding": "base64"}, "not base64"),
+    ],
+)
+def test_what_stands_for_no_message_cannot_be_sent_again(value: dict[str, object], why: str) -> None:
+    with pytest.raises(BadEvent, match=why):
+        original(record(json.dumps(value).encode()))
+
+
+def test_a_message_that_looked_like_a_stand_in_and_was_too_large_is_not_taken_for_its_stand_in() -> None:
+    full = failed(b'{"raw": "%s"}' % (b"x" * 1000))
+    assert json.loads(original(lying(full))) == {"raw": "x" * 1000}
+
+    with pytest.raises(BadEvent, match="left out"):
+        original(lying(without_content(full)))
+
+
+def test_a_message_goes_back_with_its_key_and_the_number_of_its_failures() -> None:
+    back = again(lying(failed(b'{"a": 1}', ("lern-attempts", b"2"))), "elsewhere")
+
+    assert back == Message("elsewhere", b"user_1", b'{"a":1}', (("lern-attempts", b"3"),))

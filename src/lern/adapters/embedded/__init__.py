@@ -7,6 +7,7 @@ from typing import Any
 
 from lern.adapters.embedded.database import Database, ProcessLock
 from lern.adapters.embedded.log import EmbeddedConsumer, EmbeddedLog
+from lern.adapters.embedded.replays import EmbeddedReplays
 from lern.adapters.embedded.stores import EmbeddedFacts, EmbeddedStores
 from lern.errors import Unavailable
 from lern.ports import Facts
@@ -52,6 +53,10 @@ class Embedded:
     def log(self) -> EmbeddedLog:
         """The topics."""
         return self._log
+
+    def replays(self, topic: str) -> EmbeddedReplays:
+        """What has been sent again of a failed topic."""
+        return EmbeddedReplays(self._database, topic)
 
     def transaction(self) -> AbstractContextManager[None]:
         """All or nothing, on everything in the file."""

@@ -35,6 +35,9 @@ CREATE TABLE IF NOT EXISTS ends (
 CREATE TABLE IF NOT EXISTS positions (
   "group" TEXT NOT NULL, topic TEXT NOT NULL, partition INTEGER NOT NULL, following INTEGER NOT NULL,
   PRIMARY KEY ("group", topic, partition)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS replayed (
+  topic TEXT NOT NULL, partition INTEGER NOT NULL, "offset" INTEGER NOT NULL, timestamp INTEGER NOT NULL,
+  PRIMARY KEY (topic, partition, "offset", timestamp)) WITHOUT ROWID;
 """
 
 _SQLITE_TYPES = {"int": "INTEGER", "boolean": "INTEGER", "float": "REAL", "double": "REAL"}

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 import msgspec
 
 from lern.adapters.embedded.database import Database, translated
-from lern.job import Message, Record
+from lern.job import Message, Place, Record
 from lern.ports import Partition
 
 _LOOK_AGAIN = 0.05
@@ -124,6 +124,28 @@ class EmbeddedLog:
             if not found:
                 yield None
                 time.sleep(_LOOK_AGAIN)
+
+    def spans(self, topic: str) -> Mapping[Partition, range]:
+        """As `ports.Log.spans`."""
+        spans = {}
+        for number in range(self.topics().get(topic, 0)):
+            place, end = Partition(topic, number), self.end(topic, number)
+            oldest = self.fetch(place, 0, 1)
+            spans[place] = range(oldest[0].offset if oldest else end, end)
+        return spans
+
+    def stored(self, topic: str, *, since: int = 0) -> Iterator[Record]:
+        """As `ports.Log.stored`."""
+        for place, span in self.spans(topic).items():
+            offset = span.start
+            while offset < span.stop and (found := self.fetch(place, offset, 500)):
+                offset = found[-1].offset + 1
+                yield from (each for each in found if each.offset < span.stop and each.timestamp >= since)
+
+    def at(self, place: Place) -> Record | None:
+        """As `ports.Log.at`."""
+        found = self.fetch(Partition(place.topic, place.partition), place.offset, 1)
+        return found[0] if found and found[0].offset == place.offset else None
 
     def topics(self) -> Mapping[str, int]:
         """As `ports.Log.topics`."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import closing
 from typing import Final, cast
 
 from confluent_kafka import KafkaError, KafkaException
@@ -19,8 +20,10 @@ from lern.adapters.kafka.connection import (
 )
 from lern.adapters.kafka.reader import Reader, Start
 from lern.adapters.kafka.sender import Sender
+from lern.adapters.kafka.stored import Stored
 from lern.errors import Unavailable
-from lern.job import Message, Record
+from lern.job import Message, Place, Record
+from lern.ports import Partition
 from lern.settings.model import KafkaSettings
 
 _NAME: Final = "log"
@@ -62,6 +65,24 @@ class KafkaLog:
             reader.close()
             raise
         return _follow(reader)
+
+    def spans(self, topic: str) -> Mapping[Partition, range]:
+        """As the port says; what is not yet committed counts as not there."""
+        with self._stored(topic) as stored:
+            return stored.spans()
+
+    def stored(self, topic: str, *, since: int = 0) -> Iterator[Record]:
+        """As the port says. Only what is committed is read."""
+        with self._stored(topic) as stored:
+            yield from stored.read(since)
+
+    def at(self, place: Place) -> Record | None:
+        """As the port says."""
+        with self._stored(place.topic) as stored:
+            return stored.at(place)
+
+    def _stored(self, topic: str) -> closing[Stored]:
+        return closing(Stored(self._settings, topic, _NAME, self._timing))
 
     def topics(self) -> Mapping[str, int]:
         """As the port says, without Kafka's internal ones."""
