@@ -7,9 +7,11 @@ and would need every type of every column that an installation may have added.
 import struct
 from collections.abc import Callable, Mapping
 from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 from cassandra.cqltypes import BytesType
+from cassandra.protocol import ProtocolHandler, ResultMessage
 from cassandra.query import PreparedStatement
 
 from lern.adapters.cassandra.encoding import moment
@@ -19,6 +21,10 @@ _long = struct.Struct(">q").unpack_from
 _double = struct.Struct(">d").unpack_from
 
 Decoder = Callable[[bytes], Any]
+
+
+class _UnreadColumns(list[Any]):
+    """Columns of an answer whose values are left as they are."""
 
 
 class Unread(PreparedStatement):  # type: ignore[misc]  # the driver has no types
@@ -38,13 +44,41 @@ class Unread(PreparedStatement):  # type: ignore[misc]  # the driver has no type
         self._prepared = prepared  # as long as it is held, the driver prepares it on nodes that come back
 
     @property
-    def result_metadata(self) -> list[tuple[Any, ...]]:
-        """Keyspace, table, name and type of each column; the driver sets them anew when it prepares again."""
+    def result_metadata(self) -> list[Any]:
+        """The columns of the answers; the driver sets them anew when it prepares the statement again."""
         return self._columns
 
     @result_metadata.setter
-    def result_metadata(self, columns: list[tuple[Any, ...]]) -> None:
-        self._columns = [(*column[:3], BytesType) for column in columns]
+    def result_metadata(self, columns: list[Any]) -> None:
+        self._columns = _UnreadColumns(columns)
+
+
+class _Answer(ProtocolHandler.message_types_by_opcode[ResultMessage.opcode]):  # type: ignore[misc]  # the driver has no types
+    """An answer of the server; those to unread statements are read as if all columns were blobs."""
+
+    column_metadata: list[Any] | None
+    _is_unread = False
+
+    def recv_results_rows(
+        self, body: Any, version: int, user_types: Any, result_metadata: Any, policy: Any
+    ) -> None:
+        """As the driver's."""
+        self._is_unread = isinstance(result_metadata, _UnreadColumns)
+        super().recv_results_rows(body, version, user_types, result_metadata, policy)
+
+    def recv_results_metadata(self, body: Any, user_types: Any) -> None:
+        """As the driver's."""
+        super().recv_results_metadata(body, user_types)
+        if self._is_unread and self.column_metadata:
+            self.column_metadata = [(*column[:3], BytesType) for column in self.column_metadata]
+
+
+class Answers(ProtocolHandler):  # type: ignore[misc]  # the driver has no types
+    """The driver's way to read messages, and `Unread`."""
+
+    message_types_by_opcode: Mapping[int, type[Any]] = MappingProxyType(
+        {**ProtocolHandler.message_types_by_opcode, ResultMessage.opcode: _Answer}
+    )
 
 
 def _texts(value: bytes) -> list[str]:
