@@ -57,6 +57,18 @@ def sync(user: str = "user_1", course: str = "course_1", batch: str = "batch_1")
     )
 
 
+def merge(source: str = "user_1", target: str = "user_2") -> bytes:
+    """A person keeps the second of two accounts."""
+    return request(
+        {
+            "action": "merge-user-courses-and-cert",
+            "fromAccountId": source,
+            "toAccountId": target,
+            "rootOrgId": "org_1",
+        }
+    )
+
+
 def publish(course: str = "course_1", mime_type: str = COLLECTION) -> bytes:
     """A content or collection has been published."""
     return request(
@@ -92,7 +104,7 @@ def settings(
         env="test",
         profile=Profile.EMBEDDED,
         group=job,
-        topics=topics or Topics("in", "failed", "audit", "certificates"),
+        topics=topics or Topics("in", "failed", "audit", "certificates", "syncs"),
         kafka=None,
         cassandra=None,
         redis=None,

@@ -10,7 +10,20 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
-from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey
+from lern.adapters.tables import TABLES
+from lern.domain.model import (
+    AggregateKey,
+    Consumption,
+    ContentId,
+    ContentKey,
+    Counts,
+    CourseId,
+    Enrolment,
+    EnrolmentKey,
+    RelationKey,
+    Row,
+    UserId,
+)
 from lern.engines.turn import AnyJob, Plan, plan, resume, settle
 from lern.errors import Refused, Unavailable
 from lern.job import (
@@ -18,17 +31,21 @@ from lern.job import (
     ForgetEnrolmentList,
     Message,
     Place,
+    PutRow,
     Record,
     ReplaceRelation,
     SetAggregates,
     SetConsumption,
+    SetContributions,
     SetEnrolment,
     SetUnit,
     Write,
 )
 from lern.ports import (
+    AccountStore,
     CollectionDirectory,
     Consumer,
+    Contributions,
     Facts,
     HierarchyStore,
     Journal,
@@ -39,6 +56,9 @@ from lern.ports import (
     RelationCache,
     Stores,
 )
+
+KEYS = {table.name: table.primary_key for table in TABLES}
+"""The primary keys of the tables, by their names."""
 
 
 @dataclass
@@ -56,6 +76,9 @@ class Tables:
     collection_statuses: dict[str, str] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
     journal: dict[Partition, bytes] = field(default_factory=dict)
+    rows: dict[str, dict[tuple[str, ...], Row]] = field(default_factory=dict)
+    """Whole rows by table and key; they have nothing to do with what is above."""
+    origins: dict[UserId, dict[ContentKey, dict[UserId, Counts]]] = field(default_factory=dict)
 
     def hierarchies(self, courses: Collection[CourseId]) -> Mapping[CourseId, bytes]:
         return {course: self.trees[course] for course in courses if course in self.trees}
@@ -84,6 +107,28 @@ class Tables:
             if course in self.collection_statuses
         }
 
+    def consumption_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
+        return {user: self.whole("user_content_consumption", user) for user in users}
+
+    def enrolment_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
+        return {user: self.whole("user_enrolments", user) for user in users}
+
+    def attempt_rows(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Row]]:
+        return {key: self.whole("assessment_aggregator", *key) for key in keys}
+
+    def aggregate_rows(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, Row]:
+        found = {key: self.whole("user_activity_agg", "Course", *key) for key in keys}
+        return {key: rows[0] for key, rows in found.items() if rows}
+
+    def contributions(
+        self, users: Collection[UserId]
+    ) -> Mapping[UserId, Mapping[ContentKey, Mapping[UserId, Counts]]]:
+        return {user: dict(self.origins.get(user, {})) for user in users}
+
+    def whole(self, table: str, *key: str) -> list[Row]:
+        """The rows whose key begins like that."""
+        return [row for own, row in self.rows.get(table, {}).items() if own[: len(key)] == key]
+
     def apply(self, writes: Sequence[Write]) -> None:
         for write in writes:
             self._apply(write)
@@ -109,6 +154,16 @@ class Tables:
                 self.units[unit] = json
             case ForgetEnrolmentList(user):
                 self.forgotten.append(user)
+            case PutRow(table, row):
+                self._put(table, row)
+            case SetContributions(user, content, counts):
+                self.origins.setdefault(user, {})[content] = dict(counts)
+
+    def _put(self, table: str, row: Row) -> None:
+        key = tuple(row[column] for column in KEYS[table])
+        before = self.rows.setdefault(table, {}).get(key, {})
+        maps = {name: before[name] | row[name] for name in before.keys() & row if isinstance(row[name], dict)}
+        self.rows[table][key] = before | row | maps
 
     def mark(self, marks: Collection[str]) -> None:
         self.handled.update(marks)
@@ -124,7 +179,15 @@ class Tables:
 
     def facts(self) -> Facts:
         """All reading ports."""
-        return Facts(hierarchies=self, relations=self, progress=self, marks=self, collections=self)
+        return Facts(
+            hierarchies=self,
+            relations=self,
+            progress=self,
+            marks=self,
+            collections=self,
+            accounts=self,
+            contributions=self,
+        )
 
 
 @dataclass
@@ -358,6 +421,8 @@ def troubled(inner: Platform, trouble: Trouble) -> Platform:
             progress=cast("ProgressStore", before(facts.progress)),
             marks=cast("Marks", before(facts.marks)),
             collections=cast("CollectionDirectory", before(facts.collections)),
+            accounts=cast("AccountStore", before(facts.accounts)),
+            contributions=cast("Contributions", before(facts.contributions)),
         ),
         stores=cast("Stores", before(inner.stores)),
         journal=cast("Journal", before(inner.journal)) if inner.journal else None,

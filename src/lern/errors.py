@@ -33,8 +33,8 @@ class Rejection(LernError):
 class BadEvent(Rejection):
     """The message is not JSON, or a required field is missing or wrong; the reason names the field."""
 
-    def __init__(self, reason: str, code: str = "ERR_INVALID_EVENT") -> None:
-        super().__init__(code, reason)
+    def __init__(self, reason: str, code: str = "ERR_INVALID_EVENT", count: Count | None = None) -> None:
+        super().__init__(code, reason, count)
 
 
 class Refused(Rejection):

@@ -4,10 +4,10 @@ A job performs nothing. It returns an `Outcome`, and an engine applies it; that 
 a crash, tested without fakes, and dry-run by printing what it decided.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from lern.domain.model import (
     Counts,
     EnrolmentKey,
     RelationKey,
+    Row,
     UserId,
 )
 from lern.settings.model import JobSettings
@@ -143,17 +144,19 @@ class SetAttempt(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class PutRow(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """Columns of one row of any table of `adapters.tables`, by the table's usual name; other columns stay.
+    """Columns of one row of any table of `adapters.tables`, by the table's usual name.
 
-    Values are as the store gave them (`ports.AccountStore`); those that are null are left out.
+    Entries are added to maps; other entries and other columns stay. Values are as the store gave them
+    (`ports.AccountStore`), and a column that the table lacks is left out.
     """
 
     table: str
-    row: dict[str, Any]
+    row: Row
 
 
 class SetContributions(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """How much of one content's counts came from each merged account: takes the place of what was remembered."""
+    """What one content's counts are made of, by the account they came from, the learner's own among them; takes the
+    place of what was remembered. In place before the rows of the same call to `ports.Stores.apply` are."""
 
     user: UserId
     content: ContentKey
@@ -248,3 +251,5 @@ class Job(Generic[Event, Key, Known]):
     decide differently (a sum, a change of state that is announced once)."""
     one_by_one: bool = False
     """Whether each message has a turn of its own: needed where it may change the facts of the next one's group."""
+    guards: Callable[[Key], Collection[Hashable]] = lambda key: (key,)
+    """What a group reads and writes, so that threads of this job keep apart: its key, unless it is more."""

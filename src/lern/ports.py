@@ -8,7 +8,7 @@ Refused. Nothing else crosses the border: adapters translate their driver's erro
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from lern.domain.model import (
     AggregateKey,
@@ -21,6 +21,7 @@ from lern.domain.model import (
     Enrolment,
     EnrolmentKey,
     RelationKey,
+    Row,
     UserId,
 )
 from lern.job import Message, Place, Record, Write
@@ -108,13 +109,12 @@ class ContentDirectory(Protocol):
         ...
 
 
-Row = dict[str, Any]
-"""A row as it stands in a table, by column: text, int, float, bool, aware datetime, list, dict; no nulls. Decimals and
-other exotic numbers are text, a `question` is a dict of its fields."""
-
-
 class AccountStore(Protocol):
-    """Whole rows of learners, with all columns that the tables have."""
+    """Whole rows of learners, with all columns that the tables have, to be read here and put there (`PutRow`).
+
+    Values are typed where rules look at them: the keys, `user_content_consumption` but for `completionpercentage`,
+    `progressdetails` and columns that only an installation has, and all of `user_activity_agg`.
+    """
 
     def consumption_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
         """All of each learner in `user_content_consumption`; a learner without any may be missing."""
@@ -125,7 +125,7 @@ class AccountStore(Protocol):
         ...
 
     def attempt_rows(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Row]]:
-        """All of each enrolment in `assessment_aggregator`."""
+        """All of each enrolment in `assessment_aggregator`; without that table, none has any."""
         ...
 
     def aggregate_rows(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, Row]:
@@ -134,12 +134,13 @@ class AccountStore(Protocol):
 
 
 class Contributions(Protocol):
-    """What the view counts of learners hold of accounts that were merged into theirs."""
+    """What the view counts of merged learners are made of."""
 
     def contributions(
         self, users: Collection[UserId]
     ) -> Mapping[UserId, Mapping[ContentKey, Mapping[UserId, Counts]]]:
-        """Of each learner and content, the counts that came from each other account; nothing is forgotten."""
+        """Of each learner and content, the counts by the account they came from, as `SetContributions` has set
+        them; nothing is forgotten, and a learner without any may be missing."""
         ...
 
 
@@ -152,6 +153,8 @@ class Facts:
     progress: ProgressStore
     marks: Marks
     collections: CollectionDirectory
+    accounts: AccountStore
+    contributions: Contributions
 
 
 class Partition(NamedTuple):

@@ -171,3 +171,19 @@ def without_moment(event: Json, now_ms: int) -> Json:
 def audit_names(events: Sequence[Json]) -> list[tuple[str, str]]:
     """What is audited about what, sorted."""
     return sorted((event["edata"]["type"], event["object"]["id"]) for event in events)
+
+
+def account_merge(source: object, target: object, **edata: object) -> bytes:
+    """`merge-user-courses-and-cert`, as the user service sends it."""
+    accounts = {"fromAccountId": source, "toAccountId": target, "rootOrgId": "org1"}
+    return json.dumps(
+        {
+            "eid": "BE_JOB_REQUEST",
+            "ets": 1683617553712,
+            "mid": f"LP.1683617553712.{uuid.uuid4()}",
+            "actor": {"type": "System", "id": "Merge User Courses"},
+            "context": {"pdata": {"ver": "1.0", "id": "org.sunbird.platform"}},
+            "object": {"type": "MergeUserCoursesAndCert", "id": f"{source}_{target}"},
+            "edata": {"action": "merge-user-courses-and-cert", "iteration": 1} | accounts | edata,
+        }
+    ).encode()

@@ -13,6 +13,7 @@ from cassandra.protocol import OverloadedErrorMessage, ServerError, SyntaxExcept
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from lern.adapters.cassandra.decoding import DECODERS
 from lern.adapters.cassandra.encoding import ENCODERS
 from lern.adapters.cassandra.failures import translated, unreachable
 from lern.adapters.cassandra.progress import requests
@@ -50,6 +51,14 @@ def test_values_are_the_bytes_that_the_driver_makes_of_them(value: tuple[str, ob
     cql, given_value = value
 
     assert ENCODERS[cql](given_value) == lookup_casstype(_DRIVER_TYPES[cql]).serialize(given_value, 4)
+
+
+@settings(deadline=None)
+@given(_values)
+def test_bytes_are_the_values_that_they_were_made_of(value: tuple[str, object]) -> None:
+    cql, given_value = value
+
+    assert DECODERS[cql](ENCODERS[cql](given_value)) == given_value
 
 
 def keys(*sizes: int) -> list[EnrolmentKey]:

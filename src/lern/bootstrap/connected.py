@@ -5,6 +5,7 @@ from contextlib import ExitStack, nullcontext
 from typing import Protocol, TypeVar
 
 from lern.adapters.cassandra import (
+    CassandraAccounts,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
@@ -15,6 +16,7 @@ from lern.adapters.http.search import NoDirectory, SearchDirectory
 from lern.adapters.kafka import KafkaConsumer, KafkaLog, KafkaObserver
 from lern.adapters.redis import (
     EnrolmentLists,
+    RedisContributions,
     RedisJournal,
     RedisMarks,
     RedisProbe,
@@ -26,9 +28,11 @@ from lern.adapters.tables import Table
 from lern.bootstrap.topics import missing_topics
 from lern.job import (
     ForgetEnrolmentList,
+    PutRow,
     ReplaceRelation,
     SetAggregates,
     SetConsumption,
+    SetContributions,
     SetEnrolment,
     SetUnit,
     Write,
@@ -51,17 +55,28 @@ class ConnectedStores:
     """Implements `ports.Stores`: every kind of write goes to the server that it belongs to."""
 
     def __init__(
-        self, tables: CassandraWriter, caches: RelationWriter, lists: EnrolmentLists, marks: RedisMarks
+        self,
+        tables: CassandraWriter,
+        caches: RelationWriter,
+        lists: EnrolmentLists,
+        marks: RedisMarks,
+        contributions: RedisContributions,
     ) -> None:
+        self._contributions = contributions
         self._tables = tables
         self._caches = caches
         self._lists = lists
         self._marks = marks
 
     def apply(self, writes: Sequence[Write]) -> None:
-        """As `ports.Stores.apply`; lists are dropped last, so that nobody makes them again from older rows."""
+        """As `ports.Stores.apply`.
+
+        What rows are made of comes first: a merge that stops half-way then knows what it was about to add. Lists are
+        dropped last, so that nobody makes them again from older rows.
+        """
+        self._contributions.apply([w for w in writes if isinstance(w, SetContributions)])
         self._tables.apply(
-            [w for w in writes if isinstance(w, SetConsumption | SetAggregates | SetEnrolment)]
+            [w for w in writes if isinstance(w, SetConsumption | SetAggregates | SetEnrolment | PutRow)]
         )
         self._caches.apply([w for w in writes if isinstance(w, ReplaceRelation | SetUnit)])
         self._lists.apply([w for w in writes if isinstance(w, ForgetEnrolmentList)])
@@ -100,6 +115,8 @@ class ConnectedInstallation:
             progress=CassandraProgress(session, settings.tables),
             marks=self._open(RedisMarks(redis.marks, settings.activity.mark_expiry)),
             collections=self._open(SearchDirectory(search, expiry) if search else NoDirectory()),
+            accounts=CassandraAccounts(session, settings.tables),
+            contributions=self._open(RedisContributions(redis.marks)),
         )
 
     def stores(self, settings: JobSettings) -> Stores:
@@ -111,6 +128,7 @@ class ConnectedInstallation:
             self._open(RelationWriter(redis.relations, redis.collections)),
             self._open(EnrolmentLists(redis.enrolments)),
             self._open(RedisMarks(redis.marks, settings.activity.mark_expiry)),
+            self._open(RedisContributions(redis.marks)),
         )
 
     def platform(self, settings: JobSettings, *, observe: bool = False) -> Platform:

@@ -17,6 +17,7 @@ def topics_of(settings: Mapping[str, JobSettings]) -> list[str]:
                 one.topics.failed,
                 one.topics.audit,
                 one.topics.certificate_requests,
+                one.topics.enrolment_syncs,
             )
             if topic
         }

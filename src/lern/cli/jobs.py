@@ -31,7 +31,12 @@ def jobs(
             "reads": one.topics.input,
             "writes": [
                 topic
-                for topic in (one.topics.audit, one.topics.certificate_requests, one.topics.failed)
+                for topic in (
+                    one.topics.audit,
+                    one.topics.certificate_requests,
+                    one.topics.enrolment_syncs,
+                    one.topics.failed,
+                )
                 if topic
             ],
             "group": one.group,

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 from enum import IntEnum, StrEnum
-from typing import NamedTuple, NewType
+from typing import Any, NamedTuple, NewType
 
 import msgspec
 
@@ -60,6 +60,11 @@ class Attempt(msgspec.Struct, frozen=True, gc=False):
     """When it was last attempted; None where the row does not say."""
     score: float
     max_score: float
+
+
+Row = dict[str, Any]
+"""A row as it stands in a table, by column; no nulls. Text, int, float, aware datetime, list or dict in the columns that
+rules look at; all others as the store keeps them (bytes, mostly), to be put back as they are."""
 
 
 class ContentKey(NamedTuple):

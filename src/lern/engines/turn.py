@@ -75,10 +75,10 @@ def plan(
 ) -> Plan:
     """Decides what a batch (not empty, of one partition, in order) leads to. Raises Unavailable.
 
-    `hold` is called with the keys of all events before any fact is read.
+    `hold` is called with what all groups have to themselves before any fact is read.
     """
     groups, steps = _grouped(job, records, context)
-    hold(groups.keys())
+    hold([guarded for key in groups for guarded in job.guards(key)])
     steps += _decided(job, groups, facts, context)
     return Plan(records[0].offset, records[-1].offset + 1, _digest(records[0]), steps)
 

@@ -288,8 +288,8 @@ REDIS = (
         Kind.INDEX,
         None,
         "The database in which the course service keeps each learner's list of enrolments (on `redis.host`); "
-        "set, the learner's list is deleted when progress changes; unset, it is left alone.",
-        jobs=PROGRESS,
+        "set, the learner's list is deleted when progress or enrolments change; unset, it is left alone.",
+        jobs=(*PROGRESS, MERGE),
         optional=True,
     ),
     # The collection cache: `dp-redis` where the seed's table for relation-cache-updater has it (the platform's content

@@ -1,4 +1,4 @@
-"""Events that go out: certificate requests and AUDIT telemetry (contracts, section 3)."""
+"""Events that go out: requests from job to job and AUDIT telemetry (contracts, section 3)."""
 
 from collections.abc import Callable
 from datetime import datetime
@@ -46,6 +46,17 @@ class IssueCertificate(Outgoing):
     re_issue: bool = False
 
 
+class SyncEnrolment(Outgoing):
+    """`edata` of a request to compute the progress of an enrolment again."""
+
+    batch_id: str
+    user_id: str
+    course_id: str
+    action: str = "batch-enrolment-sync"
+    iteration: int = 1
+    reset: tuple[str, ...] = ("completionPercentage", "status", "progress")
+
+
 class JobRequest(Outgoing):
     """The envelope of requests from job to job."""
 
@@ -54,12 +65,13 @@ class JobRequest(Outgoing):
     actor: Typed
     context: JobContext
     object: Typed
-    edata: IssueCertificate
+    edata: IssueCertificate | SyncEnrolment
     eid: str = "BE_JOB_REQUEST"
 
 
 _PLATFORM = JobContext(Pdata("1.0", "org.sunbird.platform"))
 _CERTIFICATE_ACTOR = Typed("Course Certificate Generator", "System")
+_SYNC_ACTOR = Typed("Course Batch Updater", "System")
 
 
 def issue_certificate(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[], str]) -> bytes:
@@ -73,6 +85,21 @@ def issue_certificate(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[
             context=_PLATFORM,
             object=Typed(f"{enrolment.batch}_{enrolment.course}", "CourseCertificateGeneration"),
             edata=IssueCertificate([enrolment.user], enrolment.batch, enrolment.course),
+        )
+    )
+
+
+def enrolment_sync(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[], str]) -> bytes:
+    """A request to compute the progress of an enrolment again from what is stored."""
+    millis = milliseconds(now)
+    return _encode(
+        JobRequest(
+            ets=millis,
+            mid=f"LP.{millis}.{new_id()}",
+            actor=_SYNC_ACTOR,
+            context=_PLATFORM,
+            object=Typed(f"{enrolment.batch}_{enrolment.user}", "CourseBatchEnrolment"),
+            edata=SyncEnrolment(enrolment.batch, enrolment.user, enrolment.course),
         )
     )
 

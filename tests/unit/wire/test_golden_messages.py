@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events import NOW, records, settings, update
+from tests.events import NOW, merge, records, settings, update
 from tests.fakes import Tables, Topic, platform, turn
 
 from lern.domain.model import BatchId, CourseId, Enrolment, EnrolmentKey, Relation, RelationKey, UserId
 from lern.job import Context, Message
-from lern.jobs import activity_aggregate_updater
+from lern.jobs import activity_aggregate_updater, merge_user_courses
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ID = "11111111-2222-4333-8444-555555555555"
@@ -56,6 +56,19 @@ def test_a_completed_course_is_told_as_the_contracts_say(
 
 def test_events_of_a_learner_carry_the_learner_as_key(completion: list[Message]) -> None:
     assert [message.key for message in completion] == [b"user_1"] * 4
+
+
+def test_a_merge_asks_for_progress_as_the_contracts_say() -> None:
+    tables, topic = Tables(), Topic()
+    row = {"userid": "user_1", "courseid": COURSE, "batchid": "batch_1"}
+    tables.rows["user_enrolments"] = {("user_1", COURSE, "batch_1"): row}
+    context = Context(settings(), NOW, lambda: ID)
+
+    turn(merge_user_courses.JOB, records([merge("user_2", "user_1")]), platform(tables, topic), context)
+
+    [message] = topic.to("syncs")
+    assert json.loads(message.value) == golden("enrolment_sync")
+    assert message.key == b"user_1"
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from cassandra.policies import (
 from cassandra.protocol import ProtocolException
 from cassandra.query import tuple_factory
 
+from lern.adapters.cassandra.decoding import Answers
 from lern.adapters.cassandra.failures import DRIVER_ERRORS, unreachable
 from lern.errors import SettingsError
 from lern.settings.model import CassandraSettings, Tls
@@ -71,6 +72,7 @@ def _connect(settings: CassandraSettings, request_timeout: float, protocol: int 
                 f" the cluster has {', '.join(sorted(datacenters))}"
             ) from error
         raise
+    session.client_protocol_handler = Answers
     return session
 
 

@@ -65,6 +65,7 @@ def moment(milliseconds: int) -> datetime:
 
 ENCODERS: Mapping[str, Encoder] = {
     "text": str.encode,
+    "blob": bytes,
     "int": _int,
     "timestamp": _timestamp,
     "list<text>": _texts,

@@ -12,6 +12,7 @@ import structlog
 from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
 
 from lern.adapters.cassandra.connection import connect
+from lern.adapters.cassandra.decoding import Unread
 from lern.adapters.cassandra.encoding import Statement
 from lern.adapters.cassandra.failures import DRIVER_ERRORS, NAME, translated
 from lern.adapters.tables import Table
@@ -130,16 +131,21 @@ class CassandraSession:
         except DRIVER_ERRORS as error:
             raise translated(error) from error
 
-    def prepare(self, cql: str, *types: str) -> Statement:
-        """A statement, and the CQL types of its markers. It is prepared once for each connection."""
+    def prepare(self, cql: str, *types: str, unread: bool = False) -> Statement:
+        """A statement, and the CQL types of its markers. It is prepared once for each connection.
+
+        `unread`: its answers are bytes (`decoding`).
+        """
         opened = self._connected()
-        statement = opened.statements.get(cql)
+        name = (cql, types, unread)
+        statement = opened.statements.get(name)
         if statement is None:
             try:
-                statement = Statement(opened.session.prepare(cql), types)
+                prepared = opened.session.prepare(cql)
             except DRIVER_ERRORS as error:
                 raise self._failed(opened, error) from error
-            opened.statements[cql] = statement
+            statement = Statement(Unread(prepared) if unread else prepared, types)
+            opened.statements[name] = statement
         return statement
 
     def columns(self, where: str) -> Mapping[str, Column]:
@@ -159,14 +165,16 @@ class CassandraSession:
         query = self.prepare(_KEYSPACE, "text").bind(name.lower())
         return bool(self.run([query]))
 
-    def require(self, where: str, table: Table, needed: Collection[str]) -> Collection[str]:
-        """The names of the columns that `where` has, asked once for each connection.
+    def require(
+        self, where: str, table: Table, needed: Collection[str], *, anew: bool = False
+    ) -> Collection[str]:
+        """The names of the columns that `where` has, asked once for each connection, or `anew`.
 
         Raises Unavailable when one of those that are needed is missing or has another type than in `table`: tables may
         be on their way, and without them no event can be handled, but none is at fault either.
         """
         opened = self._connected()
-        columns = opened.columns.get(where)
+        columns = None if anew else opened.columns.get(where)
         if columns is None:
             columns = self.columns(where)
         reason = _lacking(where, columns, table, needed)
@@ -235,7 +243,7 @@ class _Open:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.statements: dict[str, Statement] = {}
+        self.statements: dict[tuple[str, tuple[str, ...], bool], Statement] = {}
         self.columns: dict[str, Mapping[str, Column]] = {}
 
 

@@ -1,25 +1,39 @@
 """Writes of consumption, aggregates and enrolments."""
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
+from itertools import starmap
 from operator import attrgetter
 from typing import NamedTuple
 
 import cassandra.query
 from cassandra.query import BatchStatement, BatchType, BoundStatement
 
+from lern.adapters.cassandra.accounts import put_rows
 from lern.adapters.cassandra.encoding import Statement
 from lern.adapters.cassandra.session import CassandraSession, quoted
-from lern.adapters.tables import CONTENT_CONSUMPTION, USER_ACTIVITY_AGG, USER_ENROLMENTS, Table
-from lern.job import SetAggregates, SetConsumption, SetEnrolment
+from lern.adapters.tables import (
+    ASSESSMENT_AGGREGATOR,
+    CONTENT_CONSUMPTION,
+    USER_ACTIVITY_AGG,
+    USER_ENROLMENTS,
+    Table,
+)
+from lern.job import PutRow, SetAggregates, SetConsumption, SetEnrolment
 from lern.settings.model import Tables
 
-ProgressWrite = SetConsumption | SetAggregates | SetEnrolment
+ProgressWrite = SetConsumption | SetAggregates | SetEnrolment | PutRow
 """The kinds of write that belong to Cassandra."""
 
 _PARTITIONS = 10
 _BYTES = 3_072
 """Above ten partitions or 5 KiB (by its own measure, up to half more than what is sent) a server logs a warning for
 every batch, and it refuses those above 50 KiB. A statement by itself has no such limits."""
+
+
+_KEYS = {
+    table.name: table.primary_key
+    for table in (CONTENT_CONSUMPTION, USER_ENROLMENTS, USER_ACTIVITY_AGG, ASSESSMENT_AGGREGATOR)
+}
 
 
 class _Row(NamedTuple):
@@ -41,6 +55,12 @@ class CassandraWriter:
     def __init__(self, session: CassandraSession, tables: Tables, write_size: int) -> None:
         self._session = session
         self._tables = tables
+        self._places = (
+            (CONTENT_CONSUMPTION, tables.content_consumption),
+            (USER_ENROLMENTS, tables.user_enrolments),
+            (USER_ACTIVITY_AGG, tables.user_activity_agg),
+            (ASSESSMENT_AGGREGATOR, tables.assessment_aggregator),
+        )
         self._write_size = write_size
 
     def apply(self, writes: Sequence[ProgressWrite]) -> None:
@@ -53,6 +73,7 @@ class CassandraWriter:
             self._consumption([write for write in writes if isinstance(write, SetConsumption)]),
             self._aggregates([write for write in writes if isinstance(write, SetAggregates)]),
             self._enrolments([write for write in writes if isinstance(write, SetEnrolment)]),
+            *self._whole_rows([write for write in writes if isinstance(write, PutRow)]),
         )
         for rows in tables:
             yield from _batches(sorted(rows, key=attrgetter("partition")), self._write_size)
@@ -102,6 +123,12 @@ class CassandraWriter:
             if columns not in updates:
                 updates[columns] = self._update(where, USER_ENROLMENTS, columns)
             yield _row(write.enrolment[:1], updates[columns].bind(*values.values(), *write.enrolment))
+
+    def _whole_rows(self, writes: Sequence[PutRow]) -> Iterator[Iterator[_Row]]:
+        for table, where in self._places:
+            own = [write for write in writes if write.table == table.name]
+            if own:
+                yield starmap(_row, put_rows(self._session, where, table, own))
 
     def _update(self, where: str, table: Table, columns: Collection[str]) -> Statement:
         """Sets columns; to the maps of aggregates it adds, so that other keys stay."""
@@ -163,3 +190,5 @@ def _identity(write: ProgressWrite) -> Hashable:
             return SetAggregates, write.activity_type, write.activity, write.user, write.context
         case SetEnrolment():
             return SetEnrolment, write.enrolment
+        case PutRow():
+            return PutRow, write.table, *(write.row[column] for column in _KEYS[write.table])

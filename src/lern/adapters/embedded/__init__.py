@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from lern.adapters.embedded.accounts import EmbeddedAccounts
 from lern.adapters.embedded.database import Database, ProcessLock
 from lern.adapters.embedded.log import EmbeddedConsumer, EmbeddedLog
 from lern.adapters.embedded.replays import EmbeddedReplays
@@ -40,7 +41,16 @@ class Embedded:
     def facts(self) -> Facts:
         """All reading ports."""
         own = self._facts
-        return Facts(hierarchies=own, relations=own, progress=own, marks=own, collections=own)
+        accounts = EmbeddedAccounts(self._database)
+        return Facts(
+            hierarchies=own,
+            relations=own,
+            progress=own,
+            marks=own,
+            collections=own,
+            accounts=accounts,
+            contributions=accounts,
+        )
 
     def stores(self, settings: JobSettings) -> EmbeddedStores:
         """The writing port of one job."""

@@ -7,13 +7,16 @@ from typing import Any
 
 import msgspec
 
+from lern.adapters.embedded.accounts import put_row, set_contributions
 from lern.adapters.embedded.database import Database, timestamp, translated
 from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey, Status
 from lern.job import (
     ForgetEnrolmentList,
+    PutRow,
     ReplaceRelation,
     SetAggregates,
     SetConsumption,
+    SetContributions,
     SetEnrolment,
     SetUnit,
     Write,
@@ -184,6 +187,8 @@ _STATEMENTS: dict[type[Any], Callable[[Any], tuple[str, Row]]] = {
     SetEnrolment: _enrolment,
     ReplaceRelation: _relation,
     SetUnit: _unit,
+    PutRow: put_row,
+    SetContributions: set_contributions,
 }
 
 _SET_CONSUMPTION = """

@@ -1,6 +1,7 @@
 """The relation cache, the collection cache, marks, the journal, and what was sent again, on Redis (contracts: Redis)."""
 
 from lern.adapters.redis.connection import RedisProbe
+from lern.adapters.redis.contributions import RedisContributions
 from lern.adapters.redis.journal import RedisJournal
 from lern.adapters.redis.marks import RedisMarks
 from lern.adapters.redis.relations import RelationSets
@@ -9,6 +10,7 @@ from lern.adapters.redis.writes import EnrolmentLists, RelationWriter
 
 __all__ = [
     "EnrolmentLists",
+    "RedisContributions",
     "RedisJournal",
     "RedisMarks",
     "RedisProbe",
