@@ -44,6 +44,7 @@ class IssueCertificate(Outgoing):
     iteration: int = 1
     trigger: str = "auto-issue"
     re_issue: bool = False
+    attempt_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class JobRequest(Outgoing):
@@ -62,8 +63,17 @@ _PLATFORM = JobContext(Pdata("1.0", "org.sunbird.platform"))
 _CERTIFICATE_ACTOR = Typed("Course Certificate Generator", "System")
 
 
-def issue_certificate(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[], str]) -> bytes:
-    """A request to look whether this learner has earned certificates of the batch."""
+def issue_certificate(
+    enrolment: EnrolmentKey,
+    now: datetime,
+    new_id: Callable[[], str],
+    *,
+    attempt: str | msgspec.UnsetType = msgspec.UNSET,
+) -> bytes:
+    """A request to look whether this learner has earned certificates of the batch.
+
+    `attempt`: what a score says of the attempt that led to it; left out where progress did.
+    """
     millis = milliseconds(now)
     return _encode(
         JobRequest(
@@ -72,7 +82,7 @@ def issue_certificate(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[
             actor=_CERTIFICATE_ACTOR,
             context=_PLATFORM,
             object=Typed(f"{enrolment.batch}_{enrolment.course}", "CourseCertificateGeneration"),
-            edata=IssueCertificate([enrolment.user], enrolment.batch, enrolment.course),
+            edata=IssueCertificate([enrolment.user], enrolment.batch, enrolment.course, attempt_id=attempt),
         )
     )
 
