@@ -10,7 +10,18 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
-from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey
+import msgspec
+
+from lern.domain.model import (
+    Attempt,
+    AttemptId,
+    Consumption,
+    ContentId,
+    CourseId,
+    Enrolment,
+    EnrolmentKey,
+    RelationKey,
+)
 from lern.engines.turn import AnyJob, Plan, plan, resume, settle
 from lern.errors import Unavailable
 from lern.job import (
@@ -20,14 +31,17 @@ from lern.job import (
     Record,
     ReplaceRelation,
     SetAggregates,
+    SetAttempt,
     SetConsumption,
     SetEnrolment,
     SetUnit,
     Write,
 )
 from lern.ports import (
+    AttemptStore,
     CollectionDirectory,
     Consumer,
+    ContentDirectory,
     Facts,
     HierarchyStore,
     Journal,
@@ -35,6 +49,7 @@ from lern.ports import (
     Partition,
     Platform,
     ProgressStore,
+    QuestionTotal,
     RelationCache,
     Stores,
 )
@@ -51,6 +66,10 @@ class Tables:
     enrolled: dict[EnrolmentKey, Enrolment] = field(default_factory=dict)
     progress: dict[EnrolmentKey, tuple[int, dict[ContentId, int] | None]] = field(default_factory=dict)
     aggregates: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
+    details: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    attempted: dict[EnrolmentKey, dict[tuple[ContentId, AttemptId], SetAttempt]] = field(default_factory=dict)
+    """Rows of attempts, as the writes that made them; `created_on` as it stands there."""
+    totals: dict[ContentId, QuestionTotal] = field(default_factory=dict)
     handled: set[str] = field(default_factory=set)
     collection_statuses: dict[str, str] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
@@ -83,6 +102,20 @@ class Tables:
             if course in self.collection_statuses
         }
 
+    def attempts(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Attempt]]:
+        return {
+            key: [
+                Attempt(*which, row.attempted_on, row.score, row.max_score)
+                for which, row in sorted(self.attempted[key].items())
+            ]
+            for key in keys
+            if key in self.attempted
+        }
+
+    def question_totals(self, contents: Collection[ContentId]) -> Mapping[ContentId, QuestionTotal]:
+        unknown = QuestionTotal(None, was_cached=False)
+        return {content: self.totals.get(content, unknown) for content in contents}
+
     def apply(self, writes: Sequence[Write]) -> None:
         for write in writes:
             self._apply(write)
@@ -92,8 +125,11 @@ class Tables:
             case SetConsumption(enrolment, content, status, views, completions):
                 rows = self.contents.setdefault(enrolment, {})
                 rows[content] = Consumption(status, views, completions)
-            case SetAggregates(activity, user, context, values):
+            case SetAggregates(activity, user, context, values, details=details):
                 self.aggregates.setdefault((activity, user, context), {}).update(values)
+                self.details |= {} if details is None else {(activity, user, context): details}
+            case SetAttempt():
+                self._attempt(write)
             case SetEnrolment(enrolment, progress, _, contents, status, completed_on):
                 before = self.enrolled.get(enrolment, Enrolment())
                 self.enrolled[enrolment] = Enrolment(
@@ -109,6 +145,13 @@ class Tables:
             case ForgetEnrolmentList(user):
                 self.forgotten.append(user)
 
+    def _attempt(self, write: SetAttempt) -> None:
+        rows = self.attempted.setdefault(write.enrolment, {})
+        before = rows.get((write.content, write.attempt))
+        if write.created_on is None and before:
+            write = msgspec.structs.replace(write, created_on=before.created_on)
+        rows[write.content, write.attempt] = write
+
     def mark(self, marks: Collection[str]) -> None:
         self.handled.update(marks)
 
@@ -123,7 +166,15 @@ class Tables:
 
     def facts(self) -> Facts:
         """All reading ports."""
-        return Facts(hierarchies=self, relations=self, progress=self, marks=self, collections=self)
+        return Facts(
+            hierarchies=self,
+            relations=self,
+            progress=self,
+            marks=self,
+            collections=self,
+            attempts=self,
+            contents=self,
+        )
 
 
 @dataclass
@@ -279,6 +330,8 @@ def troubled(inner: Platform, trouble: Trouble) -> Platform:
             progress=cast("ProgressStore", before(facts.progress)),
             marks=cast("Marks", before(facts.marks)),
             collections=cast("CollectionDirectory", before(facts.collections)),
+            attempts=cast("AttemptStore", before(facts.attempts)),
+            contents=cast("ContentDirectory", before(facts.contents)),
         ),
         stores=cast("Stores", before(inner.stores)),
         journal=cast("Journal", before(inner.journal)) if inner.journal else None,

@@ -5,28 +5,31 @@ from contextlib import ExitStack, nullcontext
 from typing import Protocol, TypeVar
 
 from lern.adapters.cassandra import (
+    CassandraAttempts,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
     CassandraWriter,
     schema,
 )
+from lern.adapters.http.contents import ContentDirectory
 from lern.adapters.http.search import NoDirectory, SearchDirectory
 from lern.adapters.kafka import KafkaConsumer, KafkaLog, KafkaObserver
 from lern.adapters.redis import (
     EnrolmentLists,
+    RedisContents,
     RedisJournal,
     RedisMarks,
     RedisProbe,
     RelationSets,
     RelationWriter,
 )
-from lern.adapters.tables import Table
 from lern.bootstrap.topics import missing_topics
 from lern.job import (
     ForgetEnrolmentList,
     ReplaceRelation,
     SetAggregates,
+    SetAttempt,
     SetConsumption,
     SetEnrolment,
     SetUnit,
@@ -60,7 +63,7 @@ class ConnectedStores:
     def apply(self, writes: Sequence[Write]) -> None:
         """As `ports.Stores.apply`; lists are dropped last, so that nobody makes them again from older rows."""
         self._tables.apply(
-            [w for w in writes if isinstance(w, SetConsumption | SetAggregates | SetEnrolment)]
+            [w for w in writes if isinstance(w, SetConsumption | SetAggregates | SetEnrolment | SetAttempt)]
         )
         self._caches.apply([w for w in writes if isinstance(w, ReplaceRelation | SetUnit)])
         self._lists.apply([w for w in writes if isinstance(w, ForgetEnrolmentList)])
@@ -99,6 +102,10 @@ class ConnectedInstallation:
             progress=CassandraProgress(session, settings.tables),
             marks=self._open(RedisMarks(redis.marks, settings.activity.mark_expiry)),
             collections=self._open(SearchDirectory(search, expiry) if search else NoDirectory()),
+            attempts=CassandraAttempts(session, settings.tables),
+            contents=self._open(
+                ContentDirectory(RedisContents(redis.collections), settings.assessment.content_read_api)
+            ),
         )
 
     def stores(self, settings: JobSettings) -> Stores:
@@ -147,8 +154,8 @@ class ConnectedInstallation:
         log.create(missing, partitions)
         return created + [f"topic {topic}" for topic in missing]
 
-    def _tables(self) -> dict[str, Table]:
-        """The tables of all jobs, by the names that they have here."""
+    def _tables(self) -> dict[str, schema.Definition]:
+        """The tables and types of all jobs, by the names that they have here."""
         return {
             where: table
             for job, one in self._settings.items()

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events import NOW, records, settings, update
+from tests.events import NOW, answer, assessment, records, settings, update
 from tests.fakes import Tables, Topic, platform, turn
 
 from lern.domain.model import BatchId, CourseId, Enrolment, EnrolmentKey, Relation, RelationKey, UserId
 from lern.job import Context, Message
-from lern.jobs import activity_aggregate_updater
+from lern.jobs import activity_aggregate_updater, assessment_aggregator
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ID = "11111111-2222-4333-8444-555555555555"
@@ -56,6 +56,17 @@ def test_a_completed_course_is_told_as_the_contracts_say(
 
 def test_events_of_a_learner_carry_the_learner_as_key(completion: list[Message]) -> None:
     assert [message.key for message in completion] == [b"user_1"] * 4
+
+
+def test_a_scored_attempt_is_told_as_the_contracts_say() -> None:
+    topic = Topic()
+    context = Context(settings("assessment-aggregator"), NOW, lambda: ID)
+    scored = records([assessment(answer())])
+    turn(assessment_aggregator.JOB, scored, platform(Tables(), topic), context)
+
+    [message] = topic.sent
+    assert json.loads(message.value) == golden("issue_certificate_attempt")
+    assert (message.topic, message.key) == ("certificates", b"user_1")
 
 
 @pytest.mark.parametrize(

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lern.adapters.embedded.database import Database, ProcessLock
+from lern.adapters.embedded.facts import EmbeddedFacts
 from lern.adapters.embedded.log import EmbeddedConsumer, EmbeddedLog
-from lern.adapters.embedded.stores import EmbeddedFacts, EmbeddedStores
+from lern.adapters.embedded.stores import EmbeddedStores
 from lern.errors import Unavailable
 from lern.ports import Facts
 from lern.settings.model import JobSettings
@@ -39,7 +40,15 @@ class Embedded:
     def facts(self) -> Facts:
         """All reading ports."""
         own = self._facts
-        return Facts(hierarchies=own, relations=own, progress=own, marks=own, collections=own)
+        return Facts(
+            hierarchies=own,
+            relations=own,
+            progress=own,
+            marks=own,
+            collections=own,
+            attempts=own,
+            contents=own,
+        )
 
     def stores(self, settings: JobSettings) -> EmbeddedStores:
         """The writing port of one job."""
