@@ -6,7 +6,14 @@ from datetime import UTC, datetime
 from itertools import count
 
 from lern.job import Context, Record
-from lern.settings.model import ActivitySettings, BatchSettings, JobSettings, Profile, Topics
+from lern.settings.model import (
+    ActivitySettings,
+    AssessmentSettings,
+    BatchSettings,
+    JobSettings,
+    Profile,
+    Topics,
+)
 
 NOW = datetime(2024, 3, 1, 10, 0, 0, 123000, tzinfo=UTC)
 COLLECTION = "application/vnd.ekstep.content-collection"
@@ -84,6 +91,55 @@ def publish(course: str = "course_1", mime_type: str = COLLECTION) -> bytes:
     )
 
 
+def answer(question: str = "q1", score: object = 1, maximum: object = 2, ets: object = 1709287100000) -> Json:
+    """One ASSESS event: the answer to a question."""
+    return {
+        "eid": "ASSESS",
+        "ets": ets,
+        "ver": "3.1",
+        "mid": "ASSESS:1",
+        "actor": {"id": "user_1", "type": "User"},
+        "edata": {
+            "index": 1,
+            "item": {
+                "id": question,
+                "maxscore": maximum,
+                "type": "mcq",
+                "title": f"Title of {question}",
+                "desc": "",
+                "params": [{"1": '{"text":"A"}'}, {"answer": '{"correct":["1"]}'}],
+            },
+            "pass": "Yes",
+            "score": score,
+            "resvalues": [{"1": '{"text":"A"}'}],
+            "duration": 4,
+        },
+    }
+
+
+def assessment(
+    *answers: Json,
+    content: str = "quiz_1",
+    attempt: str = "attempt_1",
+    at: object = 1709287150000,
+    user: str = "user_1",
+    batch: str = "batch_1",
+    course: str = "course_1",
+    **fields: object,
+) -> bytes:
+    """An attempt at an assessment, made `at` so many milliseconds after 1970 began."""
+    event: Json = {
+        "assessmentTs": at,
+        "batchId": batch,
+        "courseId": course,
+        "userId": user,
+        "attemptId": attempt,
+        "contentId": content,
+        "events": list(answers),
+    }
+    return json.dumps(event | fields).encode()
+
+
 def records(values: Sequence[bytes], first: int = 0, topic: str = "in", partition: int = 0) -> list[Record]:
     """Messages one behind the other in one partition."""
     return [Record(topic, partition, first + number, b"key", value) for number, value in enumerate(values)]
@@ -97,6 +153,7 @@ def settings(
     dedup: bool = True,
     filtered: bool = True,
     modules: bool = True,
+    assessments: AssessmentSettings | None = None,
 ) -> JobSettings:
     """Settings of a job without any server."""
     return JobSettings(
@@ -112,6 +169,7 @@ def settings(
         activity=ActivitySettings(
             input_dedup=dedup, filter_processed_enrolments=filtered, module_aggregates=modules
         ),
+        assessment=assessments or AssessmentSettings(),
     )
 
 

@@ -10,9 +10,13 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Literal, cast
 
+import msgspec
+
 from lern.adapters.tables import TABLES
 from lern.domain.model import (
     AggregateKey,
+    Attempt,
+    AttemptId,
     Consumption,
     ContentId,
     ContentKey,
@@ -35,6 +39,7 @@ from lern.job import (
     Record,
     ReplaceRelation,
     SetAggregates,
+    SetAttempt,
     SetConsumption,
     SetContributions,
     SetEnrolment,
@@ -43,8 +48,10 @@ from lern.job import (
 )
 from lern.ports import (
     AccountStore,
+    AttemptStore,
     CollectionDirectory,
     Consumer,
+    ContentDirectory,
     Contributions,
     Facts,
     HierarchyStore,
@@ -53,6 +60,7 @@ from lern.ports import (
     Partition,
     Platform,
     ProgressStore,
+    QuestionTotal,
     RelationCache,
     Stores,
 )
@@ -72,6 +80,10 @@ class Tables:
     enrolled: dict[EnrolmentKey, Enrolment] = field(default_factory=dict)
     progress: dict[EnrolmentKey, tuple[int, dict[ContentId, int] | None]] = field(default_factory=dict)
     aggregates: dict[tuple[str, str, str], dict[str, float]] = field(default_factory=dict)
+    details: dict[tuple[str, str, str], list[str]] = field(default_factory=dict)
+    attempted: dict[EnrolmentKey, dict[tuple[ContentId, AttemptId], SetAttempt]] = field(default_factory=dict)
+    """Rows of attempts, as the writes that made them; `created_on` as it stands there."""
+    totals: dict[ContentId, QuestionTotal] = field(default_factory=dict)
     handled: set[str] = field(default_factory=set)
     collection_statuses: dict[str, str] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
@@ -129,6 +141,20 @@ class Tables:
         """The rows whose key begins like that."""
         return [row for own, row in self.rows.get(table, {}).items() if own[: len(key)] == key]
 
+    def attempts(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Attempt]]:
+        return {
+            key: [
+                Attempt(*which, row.attempted_on, row.score, row.max_score)
+                for which, row in sorted(self.attempted[key].items())
+            ]
+            for key in keys
+            if key in self.attempted
+        }
+
+    def question_totals(self, contents: Collection[ContentId]) -> Mapping[ContentId, QuestionTotal]:
+        unknown = QuestionTotal(None, was_cached=False)
+        return {content: self.totals.get(content, unknown) for content in contents}
+
     def apply(self, writes: Sequence[Write]) -> None:
         for write in writes:
             self._apply(write)
@@ -138,18 +164,20 @@ class Tables:
             case SetConsumption(enrolment, content, status, views, completions):
                 rows = self.contents.setdefault(enrolment, {})
                 rows[content] = Consumption(status, views, completions)
-            case SetAggregates(activity, user, context, values):
+            case SetAggregates(activity, user, context, values, details=details):
                 self.aggregates.setdefault((activity, user, context), {}).update(values)
+                self.details |= {} if details is None else {(activity, user, context): details}
+            case SetAttempt():
+                self._attempt(write)
             case SetEnrolment(enrolment, progress, _, contents, status, completed_on):
                 before = self.enrolled.get(enrolment, Enrolment())
                 self.enrolled[enrolment] = Enrolment(
                     before.status if status is None else status, completed_on or before.completed_on
                 )
                 self.progress[enrolment] = (progress, contents)
-            case ReplaceRelation(key, members) if members:
-                self.sets[key] = members
-            case ReplaceRelation(key):
+            case ReplaceRelation(key, members):
                 self.sets.pop(key, None)
+                self.sets |= {key: members} if members else {}
             case SetUnit(unit, json):
                 self.units[unit] = json
             case ForgetEnrolmentList(user):
@@ -164,6 +192,13 @@ class Tables:
         before = self.rows.setdefault(table, {}).get(key, {})
         maps = {name: before[name] | row[name] for name in before.keys() & row if isinstance(row[name], dict)}
         self.rows[table][key] = before | row | maps
+
+    def _attempt(self, write: SetAttempt) -> None:
+        rows = self.attempted.setdefault(write.enrolment, {})
+        before = rows.get((write.content, write.attempt))
+        if write.created_on is None and before:
+            write = msgspec.structs.replace(write, created_on=before.created_on)
+        rows[write.content, write.attempt] = write
 
     def mark(self, marks: Collection[str]) -> None:
         self.handled.update(marks)
@@ -187,6 +222,8 @@ class Tables:
             collections=self,
             accounts=self,
             contributions=self,
+            attempts=self,
+            contents=self,
         )
 
 
@@ -423,6 +460,8 @@ def troubled(inner: Platform, trouble: Trouble) -> Platform:
             collections=cast("CollectionDirectory", before(facts.collections)),
             accounts=cast("AccountStore", before(facts.accounts)),
             contributions=cast("Contributions", before(facts.contributions)),
+            attempts=cast("AttemptStore", before(facts.attempts)),
+            contents=cast("ContentDirectory", before(facts.contents)),
         ),
         stores=cast("Stores", before(inner.stores)),
         journal=cast("Journal", before(inner.journal)) if inner.journal else None,

@@ -39,9 +39,18 @@ def read(groups: Words, facts: Facts, _context: Context) -> Words:
     return groups
 
 
+def check(event: Word, known: Words, _context: Context) -> None:
+    """`unfit` is refused by itself, `puzzling` is a fault of ours."""
+    assert event in known[event.key]
+    if event.word == "unfit":
+        raise Refused("ERR_UNFIT", f"a word of {event.key} does not fit", Count.IGNORED)
+    if event.word == "puzzling":
+        raise KeyError(PRIVATE)
+
+
 def decide(key: str, events: Sequence[Word], known: Words, context: Context) -> Outcome:
     """Keeps the words of a key, tells and marks them."""
-    assert known[key] == events
+    assert set(events) <= set(known[key])
     words = [event.word for event in events]
     if "refused" in words:
         raise Refused("ERR_NO", f"the answer for {key} is no", Count.RETIRED)
@@ -66,6 +75,7 @@ JOB = Job(
     decode=decode,
     group=lambda event: event.key,
     read=read,
+    check=check,
     decide=decide,
     journalled=True,
 )

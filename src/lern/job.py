@@ -231,7 +231,8 @@ class Job(Generic[Event, Key, Known]):
     """One job, complete: engines need nothing else.
 
     Engines call `decode` for each message (it raises BadEvent), gather the events by `group`, call `read` once for
-    all of them, and `decide` once for each group. `decide` raises BadEvent or Refused to reject the whole group.
+    all of them, `check` for each event, and `decide` once for each group. `check` raises BadEvent or Refused to reject
+    its event alone, and `decide` does not see that one; `decide` raises them to reject the whole group.
     """
 
     name: str
@@ -246,6 +247,7 @@ class Job(Generic[Event, Key, Known]):
     group: Callable[[Event], Key]
     read: Callable[[Mapping[Key, Sequence[Event]], "Facts", Context], Known]
     decide: Callable[[Key, Sequence[Event], Known, Context], Outcome]
+    check: Callable[[Event, Known, Context], None] | None = None
     journalled: bool
     """Whether an outcome is written to the journal before it is applied: needed wherever deciding twice would
     decide differently (a sum, a change of state that is announced once)."""

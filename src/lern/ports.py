@@ -24,6 +24,7 @@ from lern.domain.model import (
     Row,
     UserId,
 )
+from lern.errors import Refused
 from lern.job import Message, Place, Record, Write
 
 
@@ -99,13 +100,19 @@ class QuestionTotal(NamedTuple):
 
     total: int | None
     was_cached: bool
+    """Whether the service was not asked for it."""
+    refusal: Refused | None = None
+    """Why the service does not say: its no to this content, which is none to the others."""
 
 
 class ContentDirectory(Protocol):
     """The content cache, and the content service behind it."""
 
     def question_totals(self, contents: Collection[ContentId]) -> Mapping[ContentId, QuestionTotal]:
-        """How many questions each content has; what the service answered is remembered for an hour."""
+        """How many questions each content has; what the service answered is remembered for an hour.
+
+        A total is 1 or more. Never raises Refused.
+        """
         ...
 
 
@@ -155,6 +162,8 @@ class Facts:
     collections: CollectionDirectory
     accounts: AccountStore
     contributions: Contributions
+    attempts: AttemptStore
+    contents: ContentDirectory
 
 
 class Partition(NamedTuple):

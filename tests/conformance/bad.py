@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.conformance.events import Learner, published, update
+from tests.conformance.events import Learner, answer, assessed, published, update
 from tests.conformance.servers import Json
 
 PERSON = "Asha Kumari 9876543210"
@@ -152,6 +152,72 @@ def of_relations(course: str) -> list[Bad]:
         Bad("identifier with NUL", edata(identifier="a\x00b"), Fate.OBJECT, "edata.identifier"),
         Bad("identifier blank", edata(identifier=" "), Fate.SKIPPED),
         Bad("video", edata(mimeType="video/mp4"), Fate.SKIPPED),
+    ]
+
+
+def of_assessment(learner: Learner) -> list[Bad]:
+    """Wrong messages on the topic of attempts; those with a learner have this one."""
+
+    def attempt(**changes: object) -> bytes:
+        event = json.loads(assessed(learner, "quiz", "a1", 1675000000000, [answer("q1", 1, 1)])) | changes
+        return json.dumps({name: value for name, value in event.items() if value is not _LEFT_OUT}).encode()
+
+    def event(path: str, value: object) -> bytes:
+        """An attempt whose second answer has another value, or none, at a path."""
+        wrong = json.loads(json.dumps(answer("q2", 1, 1)))
+        *above, name = path.split(".")
+        inner = wrong
+        for part in above:
+            inner = inner[part]
+        inner[name] = value
+        if value is _LEFT_OUT:
+            del inner[name]
+        return attempt(events=[answer("q1", 1, 1), wrong])
+
+    names = ("assessmentTs", "batchId", "courseId", "userId", "attemptId", "contentId")
+    answers = ("ets", "edata", "edata.score", "edata.item", "edata.item.id", "edata.item.maxscore")
+    kinds = {"missing": _LEFT_OUT, "null": None, "boolean": True, "list": [PERSON], "object": {"a": PERSON}}
+    return [
+        *_NO_JSON,
+        Bad("empty object", b"{}", Fate.OBJECT, "assessmentTs"),
+        Bad("an envelope", update(learner, {"c1": 2}), Fate.OBJECT, "assessmentTs"),
+        *(
+            Bad(f"{name} {kind}", attempt(**{name: value}), Fate.OBJECT, name)
+            for name in names
+            for kind, value in kinds.items()
+        ),
+        *(
+            Bad(f"{name} {kind}", attempt(**{name: value}), Fate.OBJECT, name)
+            for name in names[1:]
+            for kind, value in {
+                "number": 7,
+                "blank": " ",
+                "with NUL": "a\x00b",
+                "of 1 MB": "u" * 900_000,
+            }.items()
+        ),
+        *(
+            Bad(f"answer without {path}: {kind}", event(path, value), Fate.OBJECT, f"events[1].{path}")
+            for path in answers
+            for kind, value in kinds.items()
+            if not (path in ("edata", "edata.item") and kind == "object")
+        ),
+        Bad("time in words", attempt(assessmentTs=PERSON), Fate.OBJECT, "assessmentTs"),
+        Bad("time before 1970", attempt(assessmentTs=-1), Fate.OBJECT, "assessmentTs"),
+        Bad("time beyond the calendar", attempt(assessmentTs=10**18), Fate.OBJECT, "assessmentTs"),
+        Bad("score in words", event("edata.score", PERSON), Fate.OBJECT, "events[1].edata.score"),
+        Bad("score not a number", event("edata.score", "NaN"), Fate.OBJECT, "events[1].edata.score"),
+        Bad("score without end", event("edata.score", "1e400"), Fate.OBJECT, "events[1].edata.score"),
+        Bad("duration in words", event("edata.duration", PERSON), Fate.OBJECT, "events[1].edata.duration"),
+        Bad("answers no list", event("edata.resvalues", PERSON), Fate.OBJECT, "events[1].edata.resvalues"),
+        Bad(
+            "answers no maps", event("edata.resvalues", [PERSON]), Fate.OBJECT, "events[1].edata.resvalues[0]"
+        ),
+        Bad(
+            "choices no maps", event("edata.item.params", [7]), Fate.OBJECT, "events[1].edata.item.params[0]"
+        ),
+        Bad("events text", attempt(events=PERSON), Fate.OBJECT, "events"),
+        Bad("events of texts", attempt(events=[PERSON]), Fate.OBJECT, "events[0]"),
     ]
 
 

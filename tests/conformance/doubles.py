@@ -1,4 +1,4 @@
-"""Small servers that stand in for what a test needs: the search service, and a road to a server that can be closed."""
+"""Small servers that stand in for what a test needs: the search and the content service, and a road to a server that can be closed."""
 
 import contextlib
 import json
@@ -57,6 +57,57 @@ class Search:
         ]
         result: Json = {"count": len(found)} | ({"content": found} if found else {})
         return 200, {"id": "api.v1.search", "responseCode": "OK", "result": result}
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+
+class Contents:
+    """The content service: answers `GET /content/read/<id>` with the metadata it was given, or with what is `broken`."""
+
+    def __init__(self) -> None:
+        self.metadata: dict[str, Json] = {}
+        self.broken: dict[str, int] = {}
+        """Statuses to answer, by content."""
+        self.asked: list[str] = []
+        contents = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:  # the base class looks for this name
+                status, answer = contents.answer(self.path)
+                text = json.dumps(answer).encode()
+                self.send_response(status)
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(text)))
+                self.end_headers()
+                self.wfile.write(text)
+
+            def log_message(self, format: str, *args: object) -> None:  # noqa: A002  # as in the base class
+                """Says nothing."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}/content/read/"
+
+    def answer(self, path: str) -> tuple[int, Json]:
+        """Status and document."""
+        before, _, content = path.rpartition("/")
+        self.asked.append(content)
+        if content in self.broken:
+            return self.broken[content], {"responseCode": "SERVER_ERROR"}
+        if before != "/content/read" or content not in self.metadata:
+            return 404, {"responseCode": "RESOURCE_NOT_FOUND"}
+        found = {"identifier": content, **self.metadata[content]}
+        return 200, {"id": "api.content.read", "responseCode": "OK", "result": {"content": found}}
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -87,6 +87,69 @@ def published(course: str, **edata: object) -> bytes:
     ).encode()
 
 
+def answer(
+    question: str, score: object, maximum: object, ets: object = 1675000000000, **item: object
+) -> Json:
+    """ASSESS telemetry as the player sends it; `item` are other fields of `edata.item`."""
+    return {
+        "eid": "ASSESS",
+        "ets": ets,
+        "ver": "3.1",
+        "mid": f"ASSESS:{uuid.uuid4()}",
+        "actor": {"id": "ff1c4bdf-27e2-49bc-a53f-6e304bb3a87f", "type": "User"},
+        "context": {
+            "channel": "0124784842112040965",
+            "pdata": {"id": "staging.sunbird.portal", "ver": "2.8.0", "pid": "sunbird-portal.contentplayer"},
+            "env": "contentplayer",
+            "sid": "wqmQpaYc9mRD6jdU6NOWuBTEyGMPXFEe",
+            "did": "a08946e8b72abfeeff6642f245d470cb",
+            "cdata": [{"id": "d0c2ba2b2bcb7a6a5ba6d7e7cc1ec3b2", "type": "AttemptId"}],
+            "rollup": {"l1": "do_2128415652377067521125"},
+        },
+        "object": {"id": "do_2128373396098744321673", "type": "Content", "ver": "1", "rollup": {}},
+        "tags": [],
+        "edata": {
+            "index": 1,
+            "item": {
+                "id": question,
+                "maxscore": maximum,
+                "type": "mcq",
+                "exlength": 0,
+                "uri": "",
+                "title": f"Title of {question}",
+                "desc": "",
+                "mmc": [],
+                "mc": [],
+                "params": [
+                    {"1": '{"text":"2\\n"}'},
+                    {"2": '{"text":"4\\n"}'},
+                    {"answer": '{"correct":["1"]}'},
+                ],
+            }
+            | item,
+            "pass": "No",
+            "score": score,
+            "resvalues": [{"2": '{"text":"4\\n"}'}],
+            "duration": 3,
+        },
+    }
+
+
+def assessed(learner: Learner, content: str, attempt: str, at: object, events: object) -> bytes:
+    """One attempt at an assessment, as the course service passes it on."""
+    return json.dumps(
+        {
+            "assessmentTs": at,
+            "batchId": learner.batch,
+            "courseId": learner.course,
+            "userId": learner.user,
+            "attemptId": attempt,
+            "contentId": content,
+            "events": events,
+        }
+    ).encode()
+
+
 UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 
 

@@ -10,11 +10,11 @@ import pytest
 from tests.conformance import bad
 from tests.conformance.bad import Bad, Fate
 from tests.conformance.conftest import NewSite
-from tests.conformance.events import COLLECTION, Learner, published, update
+from tests.conformance.events import COLLECTION, Learner, answer, assessed, published, update
 from tests.conformance.learning import cached_course, consumption, enrol
 from tests.conformance.process import Running, config, lern, run
-from tests.conformance.servers import RELATION_CACHE, Message, unique
-from tests.conformance.site import ACTIVITY, RELATIONS
+from tests.conformance.servers import ASSESSMENTS, RELATION_CACHE, Message, unique
+from tests.conformance.site import ACTIVITY, ASSESSMENT, RELATIONS
 
 
 def check(record: Message, sent: Bad, job: str) -> None:
@@ -113,6 +113,34 @@ def test_wrong_publish_events_fail_or_are_skipped_and_all_good_ones_are_handled(
     for course in courses:
         assert cache.smembers(f"{course}:{course}:leafnodes") == {"r1"}
     assert "Asha" not in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.timeout(240)
+def test_wrong_attempts_fail_and_all_good_ones_are_handled(new_site: NewSite) -> None:
+    site = new_site()
+    learner = Learner(unique("user"), unique("do"), unique("batch"))
+    victim = learner._replace(user=unique("user"))
+    wrong = bad.of_assessment(victim)
+    good = [
+        assessed(learner, "quiz", f"a{number}", 1675000000000 + number, [answer("q", 1, 1)])
+        for number in range(len(wrong))
+    ]
+    with Running(site, [ASSESSMENT]) as running:
+        site.send(ASSESSMENT, between(good, wrong), partition=1)
+        site.settle(ASSESSMENT, seconds=90)
+        counts, log = running.counts(ASSESSMENT), running.errors
+    failed = by_offset(site.failed(ASSESSMENT), 1)
+    for number, one in enumerate(wrong):
+        check(failed.pop(2 * number + 1), one, ASSESSMENT)
+    assert failed == {}
+    key = {"course_id": learner.course, "batch_id": learner.batch}
+    assert len(site.rows(ASSESSMENTS, user_id=learner.user, **key)) == len(good)
+    assert site.rows(ASSESSMENTS, user_id=victim.user, **key) == []
+    assert len(site.certificate_requests(learner.user)) == counts["success"] == len(good)
+    assert counts["failed"] == len(wrong)
+    assert "Asha" not in log
+    assert "9876543210" not in log
     assert "Traceback" not in log
 
 

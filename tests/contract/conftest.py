@@ -16,6 +16,7 @@ from cassandra.query import BatchStatement, BatchType, dict_factory
 from tests.keyspaces import new_tables
 
 from lern.adapters.cassandra import (
+    CassandraAttempts,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
@@ -24,11 +25,11 @@ from lern.adapters.cassandra import (
 )
 from lern.adapters.embedded import Embedded
 from lern.domain.model import BatchId, CourseId, EnrolmentKey, UserId
-from lern.job import SetAggregates, SetConsumption, SetEnrolment
-from lern.ports import HierarchyStore, ProgressStore
+from lern.job import SetAggregates, SetAttempt, SetConsumption, SetEnrolment
+from lern.ports import AttemptStore, HierarchyStore, ProgressStore
 from lern.settings.model import CassandraSettings, JobSettings, Profile, Topics
 
-ProgressWrite = SetConsumption | SetAggregates | SetEnrolment
+RowWrite = SetConsumption | SetAggregates | SetEnrolment | SetAttempt
 
 
 class Installation(Protocol):
@@ -38,8 +39,10 @@ class Installation(Protocol):
     def progress(self) -> ProgressStore: ...
     @property
     def hierarchies(self) -> HierarchyStore: ...
+    @property
+    def attempts(self) -> AttemptStore: ...
 
-    def apply(self, writes: Sequence[ProgressWrite]) -> None:
+    def apply(self, writes: Sequence[RowWrite]) -> None:
         """As `ports.Stores.apply`."""
 
     def put(self, table: str, rows: Iterable[Mapping[str, object]]) -> None:
@@ -56,6 +59,7 @@ class EmbeddedInstallation:
         self._embedded = Embedded(file)
         self.progress = self._embedded.facts().progress
         self.hierarchies = self._embedded.facts().hierarchies
+        self.attempts = self._embedded.facts().attempts
         settings = JobSettings(
             "any", "test", Profile.EMBEDDED, "any", Topics("in", "failed"), None, None, None
         )
@@ -72,14 +76,17 @@ class EmbeddedInstallation:
 class CassandraInstallation:
     """In keyspaces of its own; rows are put and read back over another connection, by the driver's own means."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, *, other_attempts: bool = False) -> None:
         self.settings = CassandraSettings((host,), port)
         self._session = CassandraSession(self.settings)
         self._opened = ExitStack()
-        self.tables = tables = self._opened.enter_context(new_tables(self._session))
+        self.tables = tables = self._opened.enter_context(
+            new_tables(self._session, other_attempts=other_attempts)
+        )
         self._places = {table.name: where for where, table in schema.named(tables).items()}
         self.progress = CassandraProgress(self._session, tables)
         self.hierarchies = CassandraHierarchies(self._session, tables.content_hierarchy)
+        self.attempts = CassandraAttempts(self._session, tables)
         self.apply = CassandraWriter(self._session, tables, 10).apply
         profile = ExecutionProfile(RoundRobinPolicy(), row_factory=dict_factory)
         self._cluster = Cluster(
@@ -110,17 +117,30 @@ class CassandraInstallation:
 
 
 def plain(value: Any) -> Any:
-    """A value of the driver as its embedded counterpart: maps as dicts, times aware."""
+    """A value of the driver as its embedded counterpart: maps and types as dicts, times aware."""
     if isinstance(value, datetime):
         return value.replace(tzinfo=UTC)
     if isinstance(value, Mapping):
         return {key: plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [plain(each) for each in value]
+    if isinstance(value, tuple) and hasattr(
+        value, "_asdict"
+    ):  # what the driver makes of a type of the keyspace
+        return plain(value._asdict())
     return value
 
 
 @pytest.fixture(scope="session")
 def cassandra_installation(cassandra_address: tuple[str, int]) -> Iterator[CassandraInstallation]:
     installation = CassandraInstallation(*cassandra_address)
+    yield installation
+    installation.close()
+
+
+@pytest.fixture(scope="session")
+def cassandra_with_other_attempts(cassandra_address: tuple[str, int]) -> Iterator[CassandraInstallation]:
+    installation = CassandraInstallation(*cassandra_address, other_attempts=True)
     yield installation
     installation.close()
 
@@ -134,6 +154,17 @@ def installation(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ins
         embedded = EmbeddedInstallation(tmp_path / "lern.db")
         yield embedded
         embedded.close()
+
+
+@pytest.fixture(params=["embedded", "cassandra_installation", "cassandra_with_other_attempts"])
+def assessments(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Installation]:
+    """The tables, those of attempts in both layouts."""
+    if request.param == "embedded":
+        embedded = EmbeddedInstallation(tmp_path / "lern.db")
+        yield embedded
+        embedded.close()
+    else:
+        yield request.getfixturevalue(request.param)
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from tests.keyspaces import tables_in
+from tests.keyspaces import OTHER_ATTEMPTS, tables_in
 
 from lern.adapters.cassandra import (
+    CassandraAttempts,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
@@ -16,9 +17,19 @@ from lern.adapters.cassandra import (
 )
 from lern.adapters.cassandra.schema import Difference
 from lern.adapters.tables import USER_ENROLMENTS
-from lern.domain.model import BatchId, Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, UserId
+from lern.domain.model import (
+    Attempt,
+    AttemptId,
+    BatchId,
+    Consumption,
+    ContentId,
+    CourseId,
+    Enrolment,
+    EnrolmentKey,
+    UserId,
+)
 from lern.errors import SettingsError, Unavailable
-from lern.job import SetAggregates, SetConsumption, SetEnrolment
+from lern.job import Question, SetAggregates, SetAttempt, SetConsumption, SetEnrolment
 from lern.settings.model import Tables
 
 _NOW = datetime(2026, 11, 23, 9, 30, tzinfo=UTC)
@@ -49,6 +60,8 @@ def test_an_empty_cluster_gets_all_tables_and_then_nothing_differs(
         tables.content_consumption,
         tables.user_enrolments,
         tables.user_activity_agg,
+        tables.question,
+        tables.assessment_aggregator,
         tables.content_hierarchy,
     ]
     assert schema.check(cassandra_session, schema.named(tables)) == []
@@ -67,7 +80,13 @@ def test_only_what_is_missing_is_created_and_what_differs_is_told_and_left(
 
     created = schema.apply(cassandra_session, schema.named(tables))
 
-    assert created == [tables.content_consumption, tables.user_activity_agg, tables.content_hierarchy]
+    assert created == [
+        tables.content_consumption,
+        tables.user_activity_agg,
+        tables.question,
+        tables.assessment_aggregator,
+        tables.content_hierarchy,
+    ]
     found = schema.check(cassandra_session, schema.named(tables))
     where = tables.user_enrolments
     assert Difference(where, "partition_key (userid)", "partition_key (userid, batchid)") in found
@@ -75,6 +94,79 @@ def test_only_what_is_missing_is_created_and_what_differs_is_told_and_left(
     assert Difference(f"{where}.status", "int", "bigint") in found
     assert Difference(f"{where}.contentstatus", "map<text, int>", None) in found
     assert not [difference for difference in found if "of_ours" in difference.where]
+
+
+def attempt(enrolment: EnrolmentKey) -> SetAttempt:
+    question = Question("q", _NOW, 1, 1, "mcq", "", [{"1": "A"}], [], "", "4")
+    totals = (1.0, 1.0, "1.0/1.0", [question])
+    return SetAttempt(enrolment, ContentId("do_2"), AttemptId("a"), _NOW, _NOW, _NOW, *totals)
+
+
+def test_attempts_in_the_other_layout_differ_in_nothing(
+    cassandra_session: CassandraSession, keyspace: str
+) -> None:
+    tables = tables_in(keyspace)
+    cassandra_session.define(schema.create_keyspace(keyspace, 1))
+    for definition in OTHER_ATTEMPTS:
+        cassandra_session.define(definition.format(keyspace))
+
+    created = schema.apply(cassandra_session, schema.named(tables))
+
+    assert tables.question not in created
+    assert tables.assessment_aggregator not in created
+    assert schema.check(cassandra_session, schema.named(tables)) == []
+
+
+def test_a_type_that_is_missing_or_different_is_told_and_waited_for(
+    cassandra_session: CassandraSession, keyspace: str
+) -> None:
+    tables = tables_in(keyspace)
+    writer = CassandraWriter(cassandra_session, tables, 10)
+    cassandra_session.define(schema.create_keyspace(keyspace, 1))
+    cassandra_session.define(OTHER_ATTEMPTS[0].format(keyspace).replace("duration decimal", "duration int"))
+    cassandra_session.define(OTHER_ATTEMPTS[1].format(keyspace))
+
+    found = schema.check(cassandra_session, schema.named(tables))
+    assert Difference(f"{tables.question}.duration", "decimal", "int") in found
+    with pytest.raises(Unavailable, match=f"{tables.question}.duration is int, not decimal"):
+        writer.apply([attempt(key())])
+    assert str(cassandra_session.available()).endswith("is int, not decimal")
+
+    cassandra_session.define(f"DROP TABLE {tables.assessment_aggregator}")
+    cassandra_session.define(f"DROP TYPE {tables.question}")
+    assert Difference(tables.question, "a type", None) in schema.check(
+        cassandra_session, schema.named(tables)
+    )
+    schema.apply(cassandra_session, schema.named(tables))
+    enrolment = key()
+
+    writer.apply([attempt(enrolment)])
+    [stored] = CassandraAttempts(cassandra_session, tables).attempts([enrolment])[enrolment]
+    assert stored == Attempt(ContentId("do_2"), AttemptId("a"), _NOW, 1.0, 1.0)
+
+
+def test_attempts_need_their_questions(cassandra_session: CassandraSession, keyspace: str) -> None:
+    tables = tables_in(keyspace)
+    schema.apply(cassandra_session, schema.named(tables))
+    cassandra_session.define(f"ALTER TABLE {tables.assessment_aggregator} DROP question")
+
+    with pytest.raises(Unavailable, match=f"{tables.assessment_aggregator} has no column question"):
+        CassandraWriter(cassandra_session, tables, 10).apply([attempt(key())])
+    assert CassandraAttempts(cassandra_session, tables).attempts([key()]) == {}
+
+
+def test_aggregates_without_details_are_fine(cassandra_session: CassandraSession, keyspace: str) -> None:
+    tables = tables_in(keyspace)
+    schema.apply(cassandra_session, schema.named(tables))
+    cassandra_session.define(f"ALTER TABLE {tables.user_activity_agg} DROP agg_details")
+    enrolment = key()
+
+    CassandraWriter(cassandra_session, tables, 10).apply(
+        [SetAggregates("do_1", enrolment.user, enrolment.context, {"score:q": 1.0}, _NOW, details=["{}"])]
+    )
+
+    [(values,)] = cassandra_session.scan(f"SELECT aggregates FROM {tables.user_activity_agg}", 10)  # noqa: S608  # the test's
+    assert dict(values) == {"score:q": 1.0}
 
 
 def test_names_may_be_written_with_upper_case_letters(

@@ -3,22 +3,25 @@
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 
 import cassandra
 import pytest
 from cassandra.cluster import NoHostAvailable
 from cassandra.connection import ConnectionException
-from cassandra.cqltypes import lookup_casstype
+from cassandra.cqltypes import ListType, UserType, lookup_casstype
 from cassandra.protocol import OverloadedErrorMessage, ServerError, SyntaxException
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lern.adapters.cassandra.decoding import DECODERS
-from lern.adapters.cassandra.encoding import ENCODERS
+from lern.adapters.cassandra.encoding import ENCODERS, fields_encoder
 from lern.adapters.cassandra.failures import translated, unreachable
 from lern.adapters.cassandra.progress import requests
+from lern.adapters.tables import QUESTION
 from lern.domain.model import BatchId, CourseId, EnrolmentKey, UserId
 from lern.errors import Refused, SettingsError, Unavailable
+from lern.job import Question
 
 _texts = st.text()
 _ints = st.integers(-(2**31), 2**31 - 1)
@@ -30,6 +33,8 @@ _values = st.one_of(
     st.tuples(st.just("int"), _ints),
     st.tuples(st.just("timestamp"), _times),
     st.tuples(st.just("list<text>"), st.lists(_texts)),
+    st.tuples(st.just("double"), st.floats(allow_nan=False)),
+    st.tuples(st.just("list<frozen<map<text, text>>>"), st.lists(st.dictionaries(_texts, _texts))),
     st.tuples(st.just("map<text, int>"), st.dictionaries(_texts, _ints)),
     st.tuples(st.just("map<text, double>"), st.dictionaries(_texts, st.floats(allow_nan=False))),
     st.tuples(st.just("map<text, timestamp>"), st.dictionaries(_texts, _times)),
@@ -39,9 +44,18 @@ _DRIVER_TYPES = {
     "int": "Int32Type",
     "timestamp": "TimestampType",
     "list<text>": "ListType(UTF8Type)",
+    "double": "DoubleType",
+    "list<frozen<map<text, text>>>": "ListType(FrozenType(MapType(UTF8Type,UTF8Type)))",
     "map<text, int>": "MapType(UTF8Type,Int32Type)",
     "map<text, double>": "MapType(UTF8Type,DoubleType)",
     "map<text, timestamp>": "MapType(UTF8Type,TimestampType)",
+}
+
+
+_AT = datetime(2024, 3, 1, 9, 59, 10, 123000, tzinfo=UTC)
+_FIELD_TYPES = {
+    **_DRIVER_TYPES,
+    "decimal": "DecimalType",
 }
 
 
@@ -59,6 +73,49 @@ def test_bytes_are_the_values_that_they_were_made_of(value: tuple[str, object]) 
     cql, given_value = value
 
     assert DECODERS[cql](ENCODERS[cql](given_value)) == given_value
+
+
+@settings(deadline=None)
+@given(st.integers(-(10**18), 10**18) | st.floats(-1e15, 1e15))
+def test_decimals_are_what_the_driver_reads_of_them(number: float) -> None:
+    encoded = ENCODERS["decimal"](str(number))
+
+    assert lookup_casstype("DecimalType").deserialize(encoded, 4) == Decimal(str(number))
+
+
+@settings(deadline=None)
+@given(
+    st.permutations(list(QUESTION)),
+    st.just(_AT),
+    st.floats(0, 1e9),
+    _texts,
+    st.lists(st.dictionaries(_texts, _texts)),
+)
+def test_questions_are_what_the_driver_reads_of_them(
+    order: list[str], at: datetime, score: float, text: str, maps: list[dict[str, str]]
+) -> None:
+    """In any order of the type's fields, and with a field that nobody knows."""
+    question = Question(text, at, 1.0, score, "mcq", text, maps, [], text, "1.50")
+    fields = {"of_others": "int", **{name: QUESTION[name] for name in order}}
+    kinds = tuple(lookup_casstype(_FIELD_TYPES[cql]) for cql in fields.values())
+    stored = UserType.make_udt_class("keyspace", "question", tuple(fields), kinds)
+
+    encoded = fields_encoder({**fields, "of_others": "no type of ours"})([question])
+
+    [read] = ListType.apply_parameters([stored]).deserialize(encoded, 4)
+    assert {name: getattr(read, name) for name in QUESTION} == {
+        "id": text,
+        "assess_ts": at.replace(tzinfo=None),
+        "max_score": 1.0,
+        "score": score,
+        "type": "mcq",
+        "title": text,
+        "resvalues": maps,
+        "params": [],
+        "description": text,
+        "duration": Decimal("1.50"),
+    }
+    assert read.of_others is None
 
 
 def keys(*sizes: int) -> list[EnrolmentKey]:

@@ -1,10 +1,28 @@
 """Definitions of tables, and how those of a cluster differ from them; no cluster is needed for that."""
 
+from dataclasses import replace
+
 import pytest
 
-from lern.adapters.cassandra.schema import Difference, create_keyspace, create_table, differences, named
+from lern.adapters.cassandra.schema import (
+    QUESTION_TYPE,
+    Difference,
+    create_keyspace,
+    create_table,
+    create_type,
+    differences,
+    named,
+)
 from lern.adapters.cassandra.session import Column
-from lern.adapters.tables import CONTENT_CONSUMPTION, CONTENT_HIERARCHY, TABLES, USER_ACTIVITY_AGG, Table
+from lern.adapters.tables import (
+    ASSESSMENT_AGGREGATOR,
+    CONTENT_CONSUMPTION,
+    CONTENT_HIERARCHY,
+    QUESTION,
+    TABLES,
+    USER_ACTIVITY_AGG,
+    Table,
+)
 from lern.errors import SettingsError
 from lern.settings.model import Tables
 
@@ -51,6 +69,45 @@ def test_a_table_as_it_is_defined_differs_in_nothing(table: Table) -> None:
     assert list(differences("a.b", table, as_defined(table))) == []
 
 
+def test_the_other_layout_of_the_table_of_attempts_is_no_difference() -> None:
+    assert ASSESSMENT_AGGREGATOR.other_key
+    partition_key, clustering = ASSESSMENT_AGGREGATOR.other_key
+    other = replace(ASSESSMENT_AGGREGATOR, partition_key=partition_key, clustering=clustering)
+    third = replace(
+        ASSESSMENT_AGGREGATOR, partition_key=("user_id",), clustering=("course_id", *clustering[1:])
+    )
+
+    assert list(differences("a.b", ASSESSMENT_AGGREGATOR, as_defined(other))) == []
+    assert len(list(differences("a.b", ASSESSMENT_AGGREGATOR, as_defined(third)))) == 2
+
+
+def test_a_type_is_created_with_its_fields_and_its_table_names_it() -> None:
+    tables = named(Tables(question="Sunbird_courses.Answered"))
+
+    assert create_type("a.answered", QUESTION_TYPE).startswith(
+        "CREATE TYPE IF NOT EXISTS a.answered (\n  id text,\n  assess_ts timestamp,\n"
+    )
+    table = tables["sunbird_courses.assessment_aggregator"]
+    assert isinstance(table, Table)
+    assert "question list<frozen<answered>>" in create_table("a.b", table)
+    assert list(tables).index("sunbird_courses.answered") < list(tables).index(
+        "sunbird_courses.assessment_aggregator"
+    )
+
+
+def test_fields_of_a_type_may_be_frozen_and_others_are_told() -> None:
+    fields = {name: Column(cql, "field", at) for at, (name, cql) in enumerate(QUESTION.items())}
+    fields["params"] = Column("frozen<list<frozen<map<text, text>>>>", "field", 7)
+    assert list(differences("a.question", QUESTION_TYPE, fields)) == []
+
+    fields["score"] = Column("float", "field", 3)
+    del fields["duration"]
+    assert [str(difference) for difference in differences("a.question", QUESTION_TYPE, fields)] == [
+        "a.question.score is float, not double",
+        "a.question.duration is missing (expected: decimal)",
+    ]
+
+
 def test_columns_that_jobs_do_not_know_are_no_difference() -> None:
     columns = as_defined(CONTENT_CONSUMPTION) | {"of_others": Column("blob", "regular", -1)}
 
@@ -83,6 +140,8 @@ def test_tables_are_known_by_the_names_of_the_settings() -> None:
         "sunbird_courses.user_content_consumption": CONTENT_CONSUMPTION,
         "sunbird_courses.user_enrolments": next(table for table in TABLES if table.name == "user_enrolments"),
         "sunbird_courses.user_activity_agg": USER_ACTIVITY_AGG,
+        "sunbird_courses.question": QUESTION_TYPE,
+        "sunbird_courses.assessment_aggregator": ASSESSMENT_AGGREGATOR,
         "dev_hierarchy_store.content_hierarchy": CONTENT_HIERARCHY,
     }
     assert "upper.case" in named(Tables(user_activity_agg="Upper.CASE"))

@@ -6,16 +6,19 @@ from typing import Protocol, TypeVar
 
 from lern.adapters.cassandra import (
     CassandraAccounts,
+    CassandraAttempts,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
     CassandraWriter,
     schema,
 )
+from lern.adapters.http.contents import ContentDirectory
 from lern.adapters.http.search import NoDirectory, SearchDirectory
 from lern.adapters.kafka import KafkaConsumer, KafkaLog, KafkaObserver
 from lern.adapters.redis import (
     EnrolmentLists,
+    RedisContents,
     RedisContributions,
     RedisJournal,
     RedisMarks,
@@ -24,13 +27,13 @@ from lern.adapters.redis import (
     RelationSets,
     RelationWriter,
 )
-from lern.adapters.tables import Table
 from lern.bootstrap.topics import missing_topics
 from lern.job import (
     ForgetEnrolmentList,
     PutRow,
     ReplaceRelation,
     SetAggregates,
+    SetAttempt,
     SetConsumption,
     SetContributions,
     SetEnrolment,
@@ -76,7 +79,11 @@ class ConnectedStores:
         """
         self._contributions.apply([w for w in writes if isinstance(w, SetContributions)])
         self._tables.apply(
-            [w for w in writes if isinstance(w, SetConsumption | SetAggregates | SetEnrolment | PutRow)]
+            [
+                write
+                for write in writes
+                if isinstance(write, SetConsumption | SetAggregates | SetEnrolment | SetAttempt | PutRow)
+            ]
         )
         self._caches.apply([w for w in writes if isinstance(w, ReplaceRelation | SetUnit)])
         self._lists.apply([w for w in writes if isinstance(w, ForgetEnrolmentList)])
@@ -117,6 +124,10 @@ class ConnectedInstallation:
             collections=self._open(SearchDirectory(search, expiry) if search else NoDirectory()),
             accounts=CassandraAccounts(session, settings.tables),
             contributions=self._open(RedisContributions(redis.marks)),
+            attempts=CassandraAttempts(session, settings.tables),
+            contents=self._open(
+                ContentDirectory(RedisContents(redis.collections), settings.assessment.content_read_api)
+            ),
         )
 
     def stores(self, settings: JobSettings) -> Stores:
@@ -170,8 +181,8 @@ class ConnectedInstallation:
         log.create(missing, partitions)
         return created + [f"topic {topic}" for topic in missing]
 
-    def _tables(self) -> dict[str, Table]:
-        """The tables of all jobs, by the names that they have here."""
+    def _tables(self) -> dict[str, schema.Definition]:
+        """The tables and types of all jobs, by the names that they have here."""
         return {
             where: table
             for job, one in self._settings.items()

@@ -157,16 +157,42 @@ def _decided(job: AnyJob, groups: Mapping[Any, _Group], facts: Facts, context: C
                 yield _rejected(job, group.records, error, context)
         return
     for key, group in groups.items():
+        accepted, rejected = _checked(job, group, known, context)
+        yield from rejected
+        if accepted.events:
+            yield _decision(job, key, accepted, known, context)
+
+
+def _checked(job: AnyJob, group: _Group, known: Any, context: Context) -> tuple[_Group, list[Step]]:
+    """The events of a group that are good by themselves; and the steps of the others."""
+    if job.check is None:
+        return group, []
+    accepted, rejected = _Group(), list[Step]()
+    for event, record in zip(group.events, group.records, strict=True):
         try:
-            outcome = job.decide(key, group.events, known, context)
-        except Rejection as error:
-            yield _rejected(job, group.records, error, context)
+            job.check(event, known, context)
         except Exception as error:  # noqa: BLE001  # a fault in our rules costs one event, not the stream
-            _log.error("decision_failed", job=job.name, offsets=_offsets(group.records), **where(error))
-            fault = Rejection("ERR_INTERNAL", f"internal fault: {type(error).__name__}")
-            yield _rejected(job, group.records, fault, context)
+            rejected.append(_rejected(job, [record], _rejection(job, [record], error), context))
         else:
-            yield Step(_offsets(group.records), outcome)
+            accepted.events.append(event)
+            accepted.records.append(record)
+    return accepted, rejected
+
+
+def _decision(job: AnyJob, key: Hashable, group: _Group, known: Any, context: Context) -> Step:
+    try:
+        outcome = job.decide(key, group.events, known, context)
+    except Exception as error:  # noqa: BLE001  # a fault in our rules costs one group, not the stream
+        return _rejected(job, group.records, _rejection(job, group.records, error), context)
+    return Step(_offsets(group.records), outcome)
+
+
+def _rejection(job: AnyJob, records: Sequence[Record], error: Exception) -> Rejection:
+    """The reason for which a rule rejects messages; a fault of the rule is told without its text."""
+    if isinstance(error, Rejection):
+        return error
+    _log.error("decision_failed", job=job.name, offsets=_offsets(records), **where(error))
+    return Rejection("ERR_INTERNAL", f"internal fault: {type(error).__name__}")
 
 
 def _applied(

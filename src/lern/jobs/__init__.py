@@ -3,10 +3,20 @@
 from typing import Any
 
 from lern.job import Job
-from lern.jobs import activity_aggregate_updater, merge_user_courses, relation_cache_updater
+from lern.jobs import (
+    activity_aggregate_updater,
+    assessment_aggregator,
+    merge_user_courses,
+    relation_cache_updater,
+)
 
 JOBS: dict[str, Job[Any, Any, Any]] = {
     job.name: job
-    for job in (relation_cache_updater.JOB, activity_aggregate_updater.JOB, merge_user_courses.JOB)
+    for job in (
+        relation_cache_updater.JOB,
+        activity_aggregate_updater.JOB,
+        assessment_aggregator.JOB,
+        merge_user_courses.JOB,
+    )
 }
 """Every job by its name, in the order in which the platform uses them."""

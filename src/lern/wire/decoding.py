@@ -12,14 +12,16 @@ from lern.job import Skipped
 
 T = TypeVar("T")
 
-_ID = r"\A(?=.*\S)[^\x00-\x1f\x7f]{1,512}\Z"
-User = Annotated[UserId, msgspec.Meta(pattern=_ID)]
-Course = Annotated[CourseId, msgspec.Meta(pattern=_ID)]
-Batch = Annotated[BatchId, msgspec.Meta(pattern=_ID)]
-Content = Annotated[ContentId, msgspec.Meta(pattern=_ID)]
+ID = r"\A(?=.*\S)[^\x00-\x1f\x7f]{1,512}\Z"
+"""What identifiers look like, as a pattern."""
+
+User = Annotated[UserId, msgspec.Meta(pattern=ID)]
+Course = Annotated[CourseId, msgspec.Meta(pattern=ID)]
+Batch = Annotated[BatchId, msgspec.Meta(pattern=ID)]
+Content = Annotated[ContentId, msgspec.Meta(pattern=ID)]
 
 _NOT_AN_ID = "expected an identifier: not blank, no control characters, at most 512 characters"
-_is_id = re.compile(_ID).match
+_is_id = re.compile(ID).match
 
 Id = TypeVar("Id", bound=str)
 
@@ -94,19 +96,28 @@ def _field_and_fault(message: str) -> str:
     fault = message[: at.start()] if at else message
     if "matching regex" in fault:
         fault = _NOT_AN_ID
-    fault = _TYPE.sub(lambda name: _JSON_NAMES.get(name[1], name[1]), fault)
+    fault = _TYPE.sub(_json_name, fault)
     path = _path(at["at"] if at else "$")
     return f"{path}: {fault[0].lower()}{fault[1:]}" if path else f"the message: {fault[0].lower()}{fault[1:]}"
 
 
-_TYPE = re.compile(r"`(\w+)`")
+_TYPE = re.compile(r"`(\w+(?: \| \w+)*)`")
 _JSON_NAMES = {
     "str": "text",
     "int": "a whole number",
+    "float": "a number",
     "bool": "a boolean",
     "array": "a list",
     "object": "an object",
 }
+
+
+def _json_name(kinds: re.Match[str]) -> str:
+    """`int | float | null` as `a number or null`."""
+    names = kinds[1].split(" | ")
+    if "float" in names and "int" in names:
+        names.remove("int")
+    return " or ".join(_JSON_NAMES.get(name, name) for name in names)
 
 
 def _path(at: str, *more: str) -> str:

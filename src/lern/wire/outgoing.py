@@ -44,6 +44,7 @@ class IssueCertificate(Outgoing):
     iteration: int = 1
     trigger: str = "auto-issue"
     re_issue: bool = False
+    attempt_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class SyncEnrolment(Outgoing):
@@ -74,8 +75,17 @@ _CERTIFICATE_ACTOR = Typed("Course Certificate Generator", "System")
 _SYNC_ACTOR = Typed("Course Batch Updater", "System")
 
 
-def issue_certificate(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[], str]) -> bytes:
-    """A request to look whether this learner has earned certificates of the batch."""
+def issue_certificate(
+    enrolment: EnrolmentKey,
+    now: datetime,
+    new_id: Callable[[], str],
+    *,
+    attempt: str | msgspec.UnsetType = msgspec.UNSET,
+) -> bytes:
+    """A request to look whether this learner has earned certificates of the batch.
+
+    `attempt`: what a score says of the attempt that led to it; left out where progress did.
+    """
     millis = milliseconds(now)
     return _encode(
         JobRequest(
@@ -84,7 +94,7 @@ def issue_certificate(enrolment: EnrolmentKey, now: datetime, new_id: Callable[[
             actor=_CERTIFICATE_ACTOR,
             context=_PLATFORM,
             object=Typed(f"{enrolment.batch}_{enrolment.course}", "CourseCertificateGeneration"),
-            edata=IssueCertificate([enrolment.user], enrolment.batch, enrolment.course),
+            edata=IssueCertificate([enrolment.user], enrolment.batch, enrolment.course, attempt_id=attempt),
         )
     )
 

@@ -115,6 +115,34 @@ def test_a_group_that_is_refused_costs_only_itself(word: str, code: str) -> None
     assert (counts[Count.SUCCESS], counts[Count.FAILED]) == (2, 2)
 
 
+def test_an_event_that_is_refused_by_itself_leaves_the_others_of_its_group() -> None:
+    done, tables, topic = run(b"a:1", b"a:unfit", b"a:2", b"b:unfit", b"c:3")
+
+    assert words(tables) == {"a": ["1", "2"], "c": ["3"]}
+    assert failures(topic) == [("ERR_UNFIT", "a:unfit"), ("ERR_UNFIT", "b:unfit")]
+    assert done.counts() == {Count.TOTAL: 5, Count.SUCCESS: 3, Count.FAILED: 2, Count.IGNORED: 2}
+    assert topic.positions == {PLACE: 15}
+
+
+def test_what_is_left_of_a_group_may_be_refused_as_a_whole() -> None:
+    _, tables, topic = run(b"a:1", b"a:unfit", b"a:refused")
+
+    assert not tables.units
+    assert sorted(failures(topic)) == [
+        ("ERR_NO", "a:1"),
+        ("ERR_NO", "a:refused"),
+        ("ERR_UNFIT", "a:unfit"),
+    ]
+
+
+def test_a_fault_in_a_check_costs_its_event_and_its_text_is_not_told() -> None:
+    _, tables, topic = run(b"a:1", b"a:puzzling", b"b:2")
+
+    assert words(tables) == {"a": ["1"], "b": ["2"]}
+    assert failures(topic) == [("ERR_INTERNAL", "a:puzzling")]
+    assert toy.PRIVATE.encode() not in topic.to("failed")[0].value
+
+
 def test_a_refusal_may_have_a_count_of_its_own() -> None:
     done, _, _ = run(b"a:refused", b"a:1")
 

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.events import NOW, merge, records, settings, update
+from tests.events import NOW, answer, assessment, merge, records, settings, update
 from tests.fakes import Tables, Topic, platform, turn
 
 from lern.domain.model import BatchId, CourseId, Enrolment, EnrolmentKey, Relation, RelationKey, UserId
 from lern.job import Context, Message
-from lern.jobs import activity_aggregate_updater, merge_user_courses
+from lern.jobs import activity_aggregate_updater, assessment_aggregator, merge_user_courses
 
 GOLDEN = Path(__file__).parents[2] / "golden"
 ID = "11111111-2222-4333-8444-555555555555"
@@ -69,6 +69,17 @@ def test_a_merge_asks_for_progress_as_the_contracts_say() -> None:
     [message] = topic.to("syncs")
     assert json.loads(message.value) == golden("enrolment_sync")
     assert message.key == b"user_1"
+
+
+def test_a_scored_attempt_is_told_as_the_contracts_say() -> None:
+    topic = Topic()
+    context = Context(settings("assessment-aggregator"), NOW, lambda: ID)
+    scored = records([assessment(answer())])
+    turn(assessment_aggregator.JOB, scored, platform(Tables(), topic), context)
+
+    [message] = topic.sent
+    assert json.loads(message.value) == golden("issue_certificate_attempt")
+    assert (message.topic, message.key) == ("certificates", b"user_1")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.events import COLLECTION
 
 from lern.errors import BadEvent
-from lern.wire import course_batch, publish
+from lern.wire import assessment, course_batch, publish
 
 PRIVATE = "Asha-Devi"
 NUMBER = 9876543210
@@ -39,7 +39,11 @@ def event(action: object, status: object, **fields: object) -> dict[str, object]
         "contents": contents,
         "name": PRIVATE,
     }
-    return {"edata": edata | fields, PRIVATE: NUMBER}
+    item = {"id": "q", "maxscore": status, "title": PRIVATE, "params": [{PRIVATE: PRIVATE}]} | fields
+    answer = {"ets": status, "edata": {"score": status, "item": item, "resvalues": [{"1": PRIVATE}]} | fields}
+    attempt = {"assessmentTs": status, "attemptId": "a", "contentId": "x", "events": [answer]}
+    learner = {"userId": "u", "courseId": "c", "batchId": "b"}
+    return {"edata": edata | fields, PRIVATE: NUMBER} | learner | attempt | fields
 
 
 def rejection(decode: Callable[[bytes], object], value: bytes) -> str:
@@ -52,10 +56,15 @@ def rejection(decode: Callable[[bytes], object], value: bytes) -> str:
 
 
 actions = st.sampled_from(["batch-enrolment-update", "batch-enrolment-sync", "post-publish-process"])
-fields = st.sampled_from(["userId", "courseId", "batchId", "identifier", "mimeType", "contents", "contentId"])
+fields = st.sampled_from(
+    [
+        *("userId", "courseId", "batchId", "identifier", "mimeType", "contents", "contentId"),
+        *("assessmentTs", "attemptId", "events", "score", "item", "resvalues", "params", "desc"),
+    ]
+)
 
 
-@pytest.mark.parametrize("decode", [course_batch.decode, publish.decode])
+@pytest.mark.parametrize("decode", [course_batch.decode, publish.decode, assessment.decode])
 @given(
     action=st.one_of(actions, actions, private),
     status=st.one_of(st.just(2), private),
@@ -86,5 +95,5 @@ def test_no_value_of_an_event_is_in_the_reason(
 @given(st.binary(max_size=200))
 @settings(max_examples=300, deadline=None)
 def test_whatever_the_bytes_are_they_are_an_event_or_a_bad_one(value: bytes) -> None:
-    for decode in (course_batch.decode, publish.decode):
+    for decode in (course_batch.decode, publish.decode, assessment.decode):
         assert rejection(decode, value).isprintable()

@@ -8,6 +8,7 @@ server's before a statement is prepared.
 import struct
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from typing import Any
 
@@ -18,10 +19,13 @@ from lern.errors import Refused
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
+_NULL = struct.pack(">i", -1)
+
 Encoder = Callable[[Any], bytes]
 
 _int = struct.Struct(">i").pack
 _long = struct.Struct(">q").pack
+_double = struct.Struct(">d").pack
 _sized_int = struct.Struct(">ii").pack
 _sized_double = struct.Struct(">id").pack
 _sized_long = struct.Struct(">iq").pack
@@ -51,6 +55,52 @@ def _map(sized: Callable[[Any], bytes], values: Mapping[str, Any]) -> bytes:
     return b"".join(parts)
 
 
+def _sized_text(value: str) -> bytes:
+    encoded = value.encode()
+    return _int(len(encoded)) + encoded
+
+
+def _maps_of_texts(values: Collection[Mapping[str, str]]) -> bytes:
+    parts = [_int(len(values))]
+    for value in values:
+        encoded = _map(_sized_text, value)
+        parts += _int(len(encoded)), encoded
+    return b"".join(parts)
+
+
+def _decimal(text: str) -> bytes:
+    """The text of a number as scale and digits."""
+    sign, digits, exponent = Decimal(text).as_tuple()
+    if not isinstance(exponent, int):
+        raise struct.error(f"{text} is no decimal number")
+    unscaled = int("".join(map(str, digits))) * (-1 if sign else 1)
+    return _int(-exponent) + unscaled.to_bytes(unscaled.bit_length() // 8 + 1, signed=True)
+
+
+def fields_encoder(fields: Mapping[str, str]) -> Encoder:
+    """Encodes a list of objects whose attributes are the fields of a type, by name and CQL type in its order.
+
+    A field of a type that has no encoder is null.
+    """
+    known = [(name, ENCODERS.get(cql)) for name, cql in fields.items()]
+
+    def encode(values: Sequence[object]) -> bytes:
+        parts = [_int(len(values))]
+        for value in values:
+            inner: list[bytes] = []
+            for name, encoder in known:
+                if encoder is None:
+                    inner.append(_NULL)
+                else:
+                    field = encoder(getattr(value, name))
+                    inner += _int(len(field)), field
+            encoded = b"".join(inner)
+            parts += _int(len(encoded)), encoded
+        return b"".join(parts)
+
+    return encode
+
+
 def _sized_timestamp(time: datetime) -> bytes:
     return _sized_long(8, _milliseconds(time))
 
@@ -67,8 +117,11 @@ ENCODERS: Mapping[str, Encoder] = {
     "text": str.encode,
     "blob": bytes,
     "int": _int,
+    "double": _double,
+    "decimal": _decimal,
     "timestamp": _timestamp,
     "list<text>": _texts,
+    "list<frozen<map<text, text>>>": _maps_of_texts,
     "map<text, int>": partial(_map, partial(_sized_int, 4)),
     "map<text, double>": partial(_map, partial(_sized_double, 8)),
     "map<text, timestamp>": partial(_map, _sized_timestamp),
@@ -77,11 +130,11 @@ ENCODERS: Mapping[str, Encoder] = {
 
 
 class Statement:
-    """A prepared statement and how the values of its markers are encoded, given the types of these."""
+    """A prepared statement and how the values of its markers are encoded, given the types of these or encoders."""
 
-    def __init__(self, prepared: PreparedStatement, types: Sequence[str]) -> None:
+    def __init__(self, prepared: PreparedStatement, types: Sequence[str | Encoder]) -> None:
         self._prepared = prepared
-        self._encoders = [ENCODERS[cql] for cql in types]
+        self._encoders = [ENCODERS[cql] if isinstance(cql, str) else cql for cql in types]
 
     def bind(self, *values: Any) -> BoundStatement:  # each of the type of its marker
         """The statement with values, none of them null. Raises Refused for a value that has no encoding."""

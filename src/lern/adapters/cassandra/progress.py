@@ -46,7 +46,7 @@ class CassandraProgress:
             self._tables.user_enrolments, USER_ENROLMENTS, ("status", "completedon"), wanted
         ):
             for *key, status, completed in page:
-                found[_key(key)] = Enrolment(
+                found[enrolment_key(key)] = Enrolment(
                     Status.NOT_STARTED if status is None else status,
                     None if completed is None else moment(completed),
                 )
@@ -63,7 +63,7 @@ class CassandraProgress:
         for page in self._pages(table, CONTENT_CONSUMPTION, columns, wanted):
             for key, rows in groupby(page, itemgetter(0, 1, 2)):
                 if key in wanted:
-                    found[_key(key)].update(
+                    found[enrolment_key(key)].update(
                         (
                             content,
                             Consumption(
@@ -77,26 +77,35 @@ class CassandraProgress:
     def _pages(
         self, where: str, table: Table, columns: Sequence[str], keys: Collection[EnrolmentKey]
     ) -> list[Page]:
-        """Rows of the key and the given columns; among them may be rows of no key that was asked for.
+        return pages(self._session, (where, table), _KEY, columns, keys)
 
-        Times are milliseconds: the driver hangs up when it meets a time that Python does not know, and one such row,
-        of a writer who took microseconds for milliseconds, would hold up its partition for good.
-        """
-        if not keys:
-            return []
-        self._session.require(where, table, (*_KEY, *columns))
-        values = (
-            f"tounixtimestamp({name})" if table.columns[name] == "timestamp" else name for name in columns
-        )
-        select = self._session.prepare(
-            f"SELECT {', '.join((*_KEY, *values))} FROM {quoted(where)}"  # noqa: S608  # names that exist
-            " WHERE userid IN ? AND courseid IN ? AND batchid IN ?",
-            *(("list<text>",) * 3),
-        )
-        return self._session.run(
-            select.bind(*(dict.fromkeys(parts) for parts in zip(*group, strict=True)))
-            for group in requests(keys)
-        )
+
+def pages(
+    session: CassandraSession,
+    place: tuple[str, Table],
+    key_columns: Sequence[str],
+    columns: Sequence[str],
+    keys: Collection[EnrolmentKey],
+) -> list[Page]:
+    """Rows of a table (its `keyspace.table` and what it is): the key columns of enrolments and the given ones.
+
+    Among them may be rows of no key that was asked for. Times are milliseconds: the driver hangs up when it meets a time
+    that Python does not know, and one such row, of a writer who took microseconds for milliseconds, would hold up its
+    partition for good.
+    """
+    if not keys:
+        return []
+    where, table = place
+    session.require(where, table, (*key_columns, *columns))
+    values = (f"tounixtimestamp({name})" if table.columns[name] == "timestamp" else name for name in columns)
+    select = session.prepare(
+        f"SELECT {', '.join((*key_columns, *values))} FROM {quoted(where)}"  # noqa: S608  # names that exist
+        f" WHERE {' AND '.join(f'{name} IN ?' for name in key_columns)}",
+        *(("list<text>",) * len(key_columns)),
+    )
+    return session.run(
+        select.bind(*(dict.fromkeys(parts) for parts in zip(*group, strict=True))) for group in requests(keys)
+    )
 
 
 def requests(keys: Collection[EnrolmentKey]) -> Iterator[Sequence[EnrolmentKey]]:
@@ -118,6 +127,7 @@ def _pieces(keys: Sequence[EnrolmentKey], size: int) -> Iterator[Sequence[Enrolm
     return (keys[start : start + size] for start in range(0, len(keys), size))
 
 
-def _key(parts: Sequence[str]) -> EnrolmentKey:
+def enrolment_key(parts: Sequence[str]) -> EnrolmentKey:
+    """The key that three columns make."""
     user, course, batch = parts
     return EnrolmentKey(UserId(user), CourseId(course), BatchId(batch))

@@ -13,7 +13,7 @@ from cassandra.cluster import NoHostAvailable, ResponseFuture, Session
 
 from lern.adapters.cassandra.connection import connect
 from lern.adapters.cassandra.decoding import Unread
-from lern.adapters.cassandra.encoding import Statement
+from lern.adapters.cassandra.encoding import Encoder, Statement
 from lern.adapters.cassandra.failures import DRIVER_ERRORS, NAME, translated
 from lern.adapters.tables import Table
 from lern.errors import LernError, Refused, Unavailable
@@ -131,8 +131,8 @@ class CassandraSession:
         except DRIVER_ERRORS as error:
             raise translated(error) from error
 
-    def prepare(self, cql: str, *types: str, unread: bool = False) -> Statement:
-        """A statement, and the CQL types of its markers. It is prepared once for each connection.
+    def prepare(self, cql: str, *types: str | Encoder, unread: bool = False) -> Statement:
+        """A statement, and the CQL types (or the encoders) of its markers. It is prepared once for each connection.
 
         `unread`: its answers are bytes (`decoding`).
         """
@@ -179,9 +179,15 @@ class CassandraSession:
             columns = self.columns(where)
         reason = _lacking(where, columns, table, needed)
         if reason:
-            raise self._unavailable(reason)
+            raise self.unavailable(reason)
         opened.columns[where] = columns
         return columns.keys()
+
+    def unavailable(self, reason: str) -> Unavailable:
+        """The error for definitions that are not as they have to be, which `available` tells as well."""
+        failure = Unavailable(NAME, reason)
+        self._trouble = time.monotonic(), str(failure)
+        return failure
 
     def _connected(self) -> "_Open":
         opened = self._open
@@ -215,13 +221,8 @@ class CassandraSession:
             if self.columns(where) != known:
                 opened.columns.clear()
                 opened.statements.clear()
-                return self._unavailable(f"{where} has changed")
+                return self.unavailable(f"{where} has changed")
         return refusal
-
-    def _unavailable(self, reason: str) -> Unavailable:
-        failure = Unavailable(NAME, reason)
-        self._trouble = time.monotonic(), str(failure)
-        return failure
 
     def _lost(self, opened: "_Open", reason: str) -> None:
         with self._lock:
@@ -243,7 +244,7 @@ class _Open:
 
     def __init__(self, session: Session) -> None:
         self.session = session
-        self.statements: dict[tuple[str, tuple[str, ...], bool], Statement] = {}
+        self.statements: dict[tuple[str, tuple[str | Encoder, ...], bool], Statement] = {}
         self.columns: dict[str, Mapping[str, Column]] = {}
 
 

@@ -1,4 +1,4 @@
-"""Writes of consumption, aggregates and enrolments."""
+"""Writes of consumption, aggregates, enrolments and attempts."""
 
 from collections.abc import Collection, Hashable, Iterable, Iterator, Sequence
 from itertools import starmap
@@ -9,7 +9,8 @@ import cassandra.query
 from cassandra.query import BatchStatement, BatchType, BoundStatement
 
 from lern.adapters.cassandra.accounts import put_rows
-from lern.adapters.cassandra.encoding import Statement
+from lern.adapters.cassandra.encoding import Encoder, Statement
+from lern.adapters.cassandra.questions import Questions, attempts_table
 from lern.adapters.cassandra.session import CassandraSession, quoted
 from lern.adapters.tables import (
     ASSESSMENT_AGGREGATOR,
@@ -18,11 +19,13 @@ from lern.adapters.tables import (
     USER_ENROLMENTS,
     Table,
 )
-from lern.job import PutRow, SetAggregates, SetConsumption, SetEnrolment
+from lern.job import PutRow, SetAggregates, SetAttempt, SetConsumption, SetEnrolment
 from lern.settings.model import Tables
 
-ProgressWrite = SetConsumption | SetAggregates | SetEnrolment | PutRow
+RowWrite = SetConsumption | SetAggregates | SetEnrolment | SetAttempt | PutRow
 """The kinds of write that belong to Cassandra."""
+
+_ATTEMPT = ("last_attempted_on", "updated_on", "total_score", "total_max_score", "grand_total", "question")
 
 _PARTITIONS = 10
 _BYTES = 3_072
@@ -62,17 +65,20 @@ class CassandraWriter:
             (ASSESSMENT_AGGREGATOR, tables.assessment_aggregator),
         )
         self._write_size = write_size
+        self._questions = Questions(session, tables.question)
+        self._attempts_table = attempts_table(tables.question)
 
-    def apply(self, writes: Sequence[ProgressWrite]) -> None:
+    def apply(self, writes: Sequence[RowWrite]) -> None:
         """As `ports.Stores.apply`; of two writes to one row the later one wins."""
         for distinct in _without_repetition(writes):
             self._session.run(self._requests(distinct))
 
-    def _requests(self, writes: Sequence[ProgressWrite]) -> Iterator[cassandra.query.Statement]:
+    def _requests(self, writes: Sequence[RowWrite]) -> Iterator[cassandra.query.Statement]:
         tables = (
             self._consumption([write for write in writes if isinstance(write, SetConsumption)]),
             self._aggregates([write for write in writes if isinstance(write, SetAggregates)]),
             self._enrolments([write for write in writes if isinstance(write, SetEnrolment)]),
+            self._attempts([write for write in writes if isinstance(write, SetAttempt)]),
             *self._whole_rows([write for write in writes if isinstance(write, PutRow)]),
         )
         for rows in tables:
@@ -94,13 +100,21 @@ class CassandraWriter:
             return
         where = self._tables.user_activity_agg
         needed = (*USER_ACTIVITY_AGG.primary_key, "aggregates")
-        timed = "agg_last_updated" in self._session.require(where, USER_ACTIVITY_AGG, needed)
+        present = self._session.require(where, USER_ACTIVITY_AGG, needed)
+        timed = "agg_last_updated" in present
         columns = ("aggregates", "agg_last_updated") if timed else ("aggregates",)
         update = self._update(where, USER_ACTIVITY_AGG, columns)
+        detailed = None
+        if "agg_details" in present and any(write.details is not None for write in writes):
+            detailed = self._update(where, USER_ACTIVITY_AGG, (*columns, "agg_details"))
         for write in writes:
             key = (write.activity_type, write.activity, write.user, write.context)
             times = (dict.fromkeys(write.values, write.at),) if timed else ()
-            yield _row(key[:3], update.bind(write.values, *times, *key))
+            if detailed is None or write.details is None:
+                statement = update.bind(write.values, *times, *key)
+            else:
+                statement = detailed.bind(write.values, *times, write.details, *key)
+            yield _row(key[:3], statement)
 
     def _enrolments(self, writes: Sequence[SetEnrolment]) -> Iterator[_Row]:
         if not writes:
@@ -130,14 +144,45 @@ class CassandraWriter:
             if own:
                 yield starmap(_row, put_rows(self._session, where, table, own))
 
-    def _update(self, where: str, table: Table, columns: Collection[str]) -> Statement:
-        """Sets columns; to the maps of aggregates it adds, so that other keys stay."""
-        adds = table is USER_ACTIVITY_AGG
-        changes = ", ".join(f"{column} = {column} + ?" if adds else f"{column} = ?" for column in columns)
+    def _attempts(self, writes: Sequence[SetAttempt]) -> Iterator[_Row]:
+        if not writes:
+            return
+        where, table = self._tables.assessment_aggregator, self._attempts_table
+        self._session.require(where, table, table.columns)
+        questions = self._questions.encoder()
+        again = self._update(where, table, _ATTEMPT, questions)
+        first = self._update(where, table, (*_ATTEMPT, "created_on"), questions)
+        for write in writes:
+            key = (*write.enrolment, write.content, write.attempt)
+            values = (
+                write.attempted_on,
+                write.updated_on,
+                write.score,
+                write.max_score,
+                write.grand_total,
+                write.questions,
+            )
+            if write.created_on is None:
+                statement = again.bind(*values, *key)
+            else:
+                statement = first.bind(*values, write.created_on, *key)
+            yield _row(key[:2], statement)
+
+    def _update(
+        self, where: str, table: Table, columns: Collection[str], questions: Encoder | None = None
+    ) -> Statement:
+        """Sets columns; to maps of aggregates it adds, so that other keys stay."""
+        adds = {"aggregates", "agg_last_updated"}.intersection(columns)
+        changes = ", ".join(
+            f"{column} = {column} + ?" if column in adds else f"{column} = ?" for column in columns
+        )
         key = " AND ".join(f"{column} = ?" for column in table.primary_key)
         return self._session.prepare(
             f"UPDATE {quoted(where)} SET {changes} WHERE {key}",  # noqa: S608  # names that exist
-            *(table.columns[column] for column in (*columns, *table.primary_key)),
+            *(
+                questions if questions and column == "question" else table.columns[column]
+                for column in (*columns, *table.primary_key)
+            ),
         )
 
 
@@ -169,9 +214,9 @@ def _request(rows: Sequence[_Row]) -> cassandra.query.Statement:
     return batch
 
 
-def _without_repetition(writes: Iterable[ProgressWrite]) -> Iterator[Sequence[ProgressWrite]]:
+def _without_repetition(writes: Iterable[RowWrite]) -> Iterator[Sequence[RowWrite]]:
     """Runs of writes in which no row occurs twice: what is under way together has no order."""
-    run: dict[Hashable, ProgressWrite] = {}
+    run: dict[Hashable, RowWrite] = {}
     for write in writes:
         row = _identity(write)
         if row in run:
@@ -182,7 +227,7 @@ def _without_repetition(writes: Iterable[ProgressWrite]) -> Iterator[Sequence[Pr
         yield list(run.values())
 
 
-def _identity(write: ProgressWrite) -> Hashable:
+def _identity(write: RowWrite) -> Hashable:
     match write:
         case SetConsumption():
             return SetConsumption, write.enrolment, write.content
@@ -192,3 +237,5 @@ def _identity(write: ProgressWrite) -> Hashable:
             return SetEnrolment, write.enrolment
         case PutRow():
             return PutRow, write.table, *(write.row[column] for column in _KEYS[write.table])
+        case SetAttempt():
+            return SetAttempt, write.enrolment, write.content, write.attempt

@@ -7,9 +7,10 @@ from typing import Any
 
 from lern.adapters.embedded.accounts import EmbeddedAccounts
 from lern.adapters.embedded.database import Database, ProcessLock
+from lern.adapters.embedded.facts import EmbeddedFacts
 from lern.adapters.embedded.log import EmbeddedConsumer, EmbeddedLog
 from lern.adapters.embedded.replays import EmbeddedReplays
-from lern.adapters.embedded.stores import EmbeddedFacts, EmbeddedStores
+from lern.adapters.embedded.stores import EmbeddedStores
 from lern.errors import Unavailable
 from lern.ports import Facts
 from lern.settings.model import JobSettings
@@ -50,6 +51,8 @@ class Embedded:
             collections=own,
             accounts=accounts,
             contributions=accounts,
+            attempts=own,
+            contents=own,
         )
 
     def stores(self, settings: JobSettings) -> EmbeddedStores:

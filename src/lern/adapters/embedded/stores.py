@@ -1,20 +1,20 @@
-"""Tables, caches and marks of the embedded file."""
+"""What jobs write to the embedded file: tables, caches and marks."""
 
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import msgspec
 
 from lern.adapters.embedded.accounts import put_row, set_contributions
 from lern.adapters.embedded.database import Database, timestamp, translated
-from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey, Status
+from lern.adapters.embedded.facts import EmbeddedFacts
 from lern.job import (
     ForgetEnrolmentList,
     PutRow,
     ReplaceRelation,
     SetAggregates,
+    SetAttempt,
     SetConsumption,
     SetContributions,
     SetEnrolment,
@@ -22,88 +22,9 @@ from lern.job import (
     Write,
 )
 
-_REMEMBERED_SETS = 50_000
-
 _json = msgspec.json.Encoder().encode
-_members = msgspec.json.Decoder(frozenset[str])
 
 Row = tuple[object, ...]
-
-
-class EmbeddedFacts:
-    """Implements the reading ports on the file."""
-
-    def __init__(self, database: Database, clock: Callable[[], float] = time.time) -> None:
-        self._database = database
-        self._clock = clock
-        self._sets: dict[RelationKey, frozenset[str]] = {}
-        database.rolled_back.append(self._sets.clear)
-
-    def hierarchies(self, courses: Collection[CourseId]) -> Mapping[CourseId, bytes]:
-        """As `ports.HierarchyStore.hierarchies`."""
-        sql = "SELECT hierarchy FROM content_hierarchy WHERE identifier = ?"
-        found = {course: self._database.rows(sql, [course]) for course in courses}
-        return {
-            course: rows[0][0].encode()
-            for course, rows in found.items()
-            if rows and (rows[0][0] or "").strip()
-        }
-
-    def courses(self) -> Iterator[CourseId]:
-        """As `ports.HierarchyStore.courses`."""
-        last, page = "", self._database.rows
-        sql = "SELECT identifier FROM content_hierarchy WHERE identifier > ? ORDER BY identifier LIMIT 500"
-        while rows := page(sql, [last]):
-            yield from (CourseId(identifier) for (identifier,) in rows)
-            last = rows[-1][0]
-
-    def members(self, keys: Collection[RelationKey]) -> Mapping[RelationKey, frozenset[str]]:
-        """As `ports.RelationCache.members`; kept in memory, since only this process writes sets."""
-        if len(self._sets) > _REMEMBERED_SETS:
-            self._sets.clear()
-        sql = "SELECT members FROM relation_cache WHERE course = ? AND node = ? AND relation = ?"
-        for key in keys:
-            if key not in self._sets:
-                rows = self._database.rows(sql, (key.course, key.node, key.relation.value))
-                self._sets[key] = _members.decode(rows[0][0]) if rows else frozenset()
-        return {key: self._sets[key] for key in keys}
-
-    def forget_set(self, key: RelationKey) -> None:
-        """The set has changed."""
-        self._sets.pop(key, None)
-
-    def enrolments(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Enrolment]:
-        """As `ports.ProgressStore.enrolments`."""
-        sql = "SELECT status, completedon FROM user_enrolments WHERE userid = ? AND courseid = ? AND batchid = ?"
-        found = {key: self._database.rows(sql, key) for key in keys}
-        return {
-            key: Enrolment(
-                rows[0][0] or Status.NOT_STARTED, rows[0][1] and datetime.fromisoformat(rows[0][1])
-            )
-            for key, rows in found.items()
-            if rows
-        }
-
-    def consumption(
-        self, keys: Collection[EnrolmentKey]
-    ) -> Mapping[EnrolmentKey, Mapping[ContentId, Consumption]]:
-        """As `ports.ProgressStore.consumption`."""
-        sql = (
-            "SELECT contentid, coalesce(status, 1), coalesce(viewcount, 0), coalesce(completedcount, 0)"
-            " FROM user_content_consumption WHERE userid = ? AND courseid = ? AND batchid = ?"
-        )
-        return {key: {row[0]: Consumption(*row[1:]) for row in self._database.rows(sql, key)} for key in keys}
-
-    def seen(self, marks: Collection[str]) -> Collection[str]:
-        """As `ports.Marks.seen`."""
-        sql = "SELECT mark FROM dedup_marks WHERE mark IN (SELECT value FROM json_each(?)) AND expires > ?"
-        return {
-            mark for (mark,) in self._database.rows(sql, (_json(list(marks)).decode(), int(self._clock())))
-        }
-
-    def statuses(self, courses: Collection[CourseId]) -> Mapping[CourseId, str]:  # noqa: ARG002  # no such service
-        """Nothing is known: there is no search service beside an embedded file."""
-        return {}
 
 
 class EmbeddedStores:
@@ -154,7 +75,9 @@ def _consumption(write: SetConsumption) -> tuple[str, Row]:
 def _aggregates(write: SetAggregates) -> tuple[str, Row]:
     values = _json(write.values).decode()
     times = _json(dict.fromkeys(write.values, timestamp(write.at))).decode()
-    return _SET_AGGREGATES, (write.activity_type, write.activity, write.user, write.context, values, times)
+    details = None if write.details is None else _json(write.details).decode()
+    key = (write.activity_type, write.activity, write.user, write.context)
+    return _SET_AGGREGATES, (*key, values, times, details)
 
 
 def _enrolment(write: SetEnrolment) -> tuple[str, Row]:
@@ -167,6 +90,24 @@ def _enrolment(write: SetEnrolment) -> tuple[str, Row]:
         contents,
         write.status,
         completed,
+    )
+
+
+def _attempt(write: SetAttempt) -> tuple[str, Row]:
+    questions = [
+        {**msgspec.structs.asdict(each), "assess_ts": timestamp(each.assess_ts)} for each in write.questions
+    ]
+    return _SET_ATTEMPT, (
+        *write.enrolment,
+        write.content,
+        write.attempt,
+        write.created_on and timestamp(write.created_on),
+        timestamp(write.attempted_on),
+        timestamp(write.updated_on),
+        write.score,
+        write.max_score,
+        write.grand_total,
+        _json(questions).decode(),
     )
 
 
@@ -185,6 +126,7 @@ _STATEMENTS: dict[type[Any], Callable[[Any], tuple[str, Row]]] = {
     SetConsumption: _consumption,
     SetAggregates: _aggregates,
     SetEnrolment: _enrolment,
+    SetAttempt: _attempt,
     ReplaceRelation: _relation,
     SetUnit: _unit,
     PutRow: put_row,
@@ -197,10 +139,12 @@ VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET status = excluded.status, viewcount = excluded.viewcount, completedcount = excluded.completedcount"""
 
 _SET_AGGREGATES = """
-INSERT INTO user_activity_agg (activity_type, activity_id, user_id, context_id, aggregates, agg_last_updated)
-VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+INSERT INTO user_activity_agg
+(activity_type, activity_id, user_id, context_id, aggregates, agg_last_updated, agg_details)
+VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET aggregates = json_patch(coalesce(aggregates, '{}'), excluded.aggregates),
-agg_last_updated = json_patch(coalesce(agg_last_updated, '{}'), excluded.agg_last_updated)"""
+agg_last_updated = json_patch(coalesce(agg_last_updated, '{}'), excluded.agg_last_updated),
+agg_details = coalesce(excluded.agg_details, agg_details)"""
 
 _SET_ENROLMENT = """
 INSERT INTO user_enrolments (userid, courseid, batchid, progress, datetime, contentstatus, status, completedon)
@@ -208,6 +152,14 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
 SET progress = excluded.progress, datetime = excluded.datetime,
 contentstatus = coalesce(excluded.contentstatus, contentstatus),
 status = coalesce(excluded.status, status), completedon = coalesce(excluded.completedon, completedon)"""
+
+_SET_ATTEMPT = """
+INSERT INTO assessment_aggregator (user_id, course_id, batch_id, content_id, attempt_id, created_on,
+last_attempted_on, updated_on, total_score, total_max_score, grand_total, question)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+SET created_on = coalesce(excluded.created_on, created_on), last_attempted_on = excluded.last_attempted_on,
+updated_on = excluded.updated_on, total_score = excluded.total_score,
+total_max_score = excluded.total_max_score, grand_total = excluded.grand_total, question = excluded.question"""
 
 _DROP_RELATION = "DELETE FROM relation_cache WHERE course = ? AND node = ? AND relation = ?"
 _SET_RELATION = "INSERT OR REPLACE INTO relation_cache VALUES (?, ?, ?, ?)"

@@ -18,6 +18,8 @@ _CONNECT_SECONDS = 2.0
 _NOT_NOW = {408, 425, 429}
 """Statuses that are no refusal, though they begin with 4."""
 
+_NOT_FOUND = 404
+
 _WORD = re.compile(r"[A-Z][A-Z0-9_]{2,63}")
 """An error word of the platform. Only such a word is repeated: free text could hold what was asked about a person."""
 
@@ -50,12 +52,17 @@ class HttpService:
         Raises Unavailable when no answer came, or one that says nothing about the question (5xx, 3xx, too many
         requests); and Refused when the answer is a no (the other 4xx).
         """
-        try:
-            answer = self._client.post(
-                path, content=msgspec.json.encode(body), headers={"Content-Type": "application/json"}
-            )
-        except self._failure as error:
-            raise Unavailable(self._name, type(error).__name__) from error
+        headers = {"Content-Type": "application/json"}
+        answer = self._answer("POST", path, content=msgspec.json.encode(body), headers=headers)
+        if not answer.is_success:
+            raise self._rejection(answer)
+        return answer.content
+
+    def find(self, path: str) -> bytes | None:
+        """The body of the answer to a GET, None when there is no such thing (404). Raises as `post` does."""
+        answer = self._answer("GET", path)
+        if answer.status_code == _NOT_FOUND:
+            return None
         if not answer.is_success:
             raise self._rejection(answer)
         return answer.content
@@ -63,6 +70,19 @@ class HttpService:
     def close(self) -> None:
         """Closes the connections."""
         self._client.close()
+
+    def _answer(
+        self,
+        method: str,
+        path: str,
+        *,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> httpx.Response:
+        try:
+            return self._client.request(method, path, content=content, headers=headers)
+        except self._failure as error:
+            raise Unavailable(self._name, type(error).__name__) from error
 
     def _rejection(self, answer: httpx.Response) -> LernError:
         status = answer.status_code

@@ -1,26 +1,16 @@
 """The search service: what became of a collection (contracts, section 7, collection status)."""
 
-import threading
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Mapping
 
 import msgspec
 
+from lern.adapters.http.answers import Answers
 from lern.adapters.http.client import HttpService
 from lern.domain.model import CourseId
-from lern.errors import LernError, Unavailable
+from lern.errors import Refused, Unavailable
 
 _NAME = "search"
-_AT_ONCE = 4
-_UNKNOWN_SECONDS = 60.0
-"""For which it is remembered that a collection is unknown: it may be about to be published."""
-
-
-class _Kept(NamedTuple):
-    status: str | None
-    until: float
 
 
 class _Collection(msgspec.Struct):
@@ -39,11 +29,7 @@ _decode = msgspec.json.Decoder(_Answer).decode
 
 
 class SearchDirectory:
-    """Port `CollectionDirectory` over the search service at `base`.
-
-    Answers are kept for `expiry` seconds, that a collection is unknown for a minute at most; no more than `limit`.
-    Threads may share it; two that ask for the same collection at once may both ask the service.
-    """
+    """Port `CollectionDirectory` over the search service at `base`; answers are kept as `Answers` says."""
 
     def __init__(
         self,
@@ -54,75 +40,39 @@ class SearchDirectory:
         limit: int = 20_000,
     ) -> None:
         self._service = HttpService(_NAME, base)
-        self._expiry = expiry
-        self._clock = clock
-        self._limit = limit
-        self._memory: dict[CourseId, _Kept] = {}
-        self._lock = threading.Lock()
+        self._answers = Answers(_NAME, self._status, expiry, clock, limit=limit)
 
     def statuses(self, courses: Collection[CourseId]) -> Mapping[CourseId, str]:
         """The status of each collection that the service knows; one request for each that is not in memory.
 
         Raises Unavailable, and Refused when the service refuses one of them; the answers to the others are kept.
         """
-        now = self._clock()
-        with self._lock:
-            kept = {course: self._memory.get(course) for course in courses}
-        known = {course: entry for course, entry in kept.items() if entry and entry.until > now}
-        known |= self._ask([course for course in kept if course not in known])
-        return {course: entry.status for course, entry in known.items() if entry.status}
+        known = self._answers.kept(courses)
+        for course, answer in self._answers.fetch(
+            [each for each in dict.fromkeys(courses) if each not in known]
+        ).items():
+            if isinstance(answer, Refused):
+                raise answer
+            known[course] = answer
+        return {course: status for course, status in known.items() if status}
 
     def close(self) -> None:
         """Closes the connections."""
         self._service.close()
 
-    def _ask(self, courses: Sequence[CourseId]) -> dict[CourseId, _Kept]:
-        if not courses:
-            return {}
-        down: list[Unavailable] = []
-
-        def ask(course: CourseId) -> str | LernError | None:
-            answer = (
-                down[0] if down else self._status(course)
-            )  # a service that is down is not asked on and on
-            if isinstance(answer, Unavailable):
-                down.append(answer)
-            return answer
-
-        with ThreadPoolExecutor(min(_AT_ONCE, len(courses)), "search") as threads:
-            answers = dict(zip(courses, threads.map(ask, courses), strict=True))
-        now = self._clock()
-        found = {
-            course: _Kept(answer, now + (self._expiry if answer else min(self._expiry, _UNKNOWN_SECONDS)))
-            for course, answer in answers.items()
-            if not isinstance(answer, LernError)
-        }
-        with self._lock:
-            for course, entry in found.items():
-                self._memory.pop(course, None)  # the newest entries stand last
-                self._memory[course] = entry
-            while len(self._memory) > self._limit:
-                del self._memory[next(iter(self._memory))]
-        for error in (*down, *answers.values()):
-            if isinstance(error, LernError):
-                raise error
-        return found
-
-    def _status(self, course: CourseId) -> str | LernError | None:
-        """What the service says, or why it says nothing."""
+    def _status(self, course: CourseId) -> str | None:
+        """What the service says."""
         filters = {
             "objectType": "Collection",
             "identifier": course,
             "status": ["Live", "Unlisted", "Retired"],
         }
+        body = self._service.post("/v3/search", {"request": {"filters": filters, "fields": ["status"]}})
         try:
-            body = self._service.post("/v3/search", {"request": {"filters": filters, "fields": ["status"]}})
             content = _decode(body).result.content
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             # Not this service's words: a page of something in between, which says nothing about the collection.
-            return Unavailable(_NAME, "the answer is not what a search service says")
-        except LernError as error:
-            return error
+            raise Unavailable(_NAME, "the answer is not what a search service says") from error
         return content[0].status if content else None
 
 

@@ -1,6 +1,7 @@
-"""The relation cache, the collection cache, marks, the journal, and what was sent again, on Redis (contracts: Redis)."""
+"""All that the jobs and tools keep in Redis: caches, marks, the journal, and what was merged and sent again (contracts: Redis)."""
 
 from lern.adapters.redis.connection import RedisProbe
+from lern.adapters.redis.contents import RedisContents
 from lern.adapters.redis.contributions import RedisContributions
 from lern.adapters.redis.journal import RedisJournal
 from lern.adapters.redis.marks import RedisMarks
@@ -10,6 +11,7 @@ from lern.adapters.redis.writes import EnrolmentLists, RelationWriter
 
 __all__ = [
     "EnrolmentLists",
+    "RedisContents",
     "RedisContributions",
     "RedisJournal",
     "RedisMarks",
