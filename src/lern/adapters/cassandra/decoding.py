@@ -114,7 +114,6 @@ def _time(value: bytes) -> Any:  # an aware datetime
 DECODERS: Mapping[str, Decoder] = {
     "text": bytes.decode,
     "int": _whole,
-    "double": _fraction,
     "timestamp": _time,
     "list<text>": _texts,
     "map<text, int>": partial(_map, _whole),

@@ -46,11 +46,21 @@ class Stored:
             for number in topic.partitions:
                 place = TopicPartition(self._topic, number)
                 # What a transaction holds back lies behind the end that a reader of committed messages is told.
-                low, high = self._client.get_watermark_offsets(place, timeout=patience)
-                spans[Partition(self._topic, number)] = range(low, high)
+                spans[Partition(self._topic, number)] = self._span(place)
         except KafkaException as error:
             raise unavailable(f"asking where {self._topic} ends", error) from error
         return spans
+
+    def _span(self, place: TopicPartition) -> range:
+        """From the first message to the end; a partition that is just getting another leader is waited for."""
+        deadline = time.monotonic() + self._timing.request
+        while True:
+            try:
+                return range(*self._client.get_watermark_offsets(place, timeout=self._timing.request))
+            except KafkaException:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.1)
 
     def read(self, since: int) -> Iterator[Record]:
         """As `ports.Log.stored`. Raises Unavailable."""
