@@ -32,13 +32,12 @@ _BY_COURSE = COURSE_TABLES[ASSESSMENTS].replace(
 
 @pytest.fixture(scope="module")
 def other_site(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Site]]:
-    """An installation whose table of attempts is another one, or which has none."""
+    """An installation with another table of attempts."""
     made: list[Keyspaces] = []
 
-    def make(attempts: str | None) -> Site:
+    def make(attempts: str) -> Site:
         names = Keyspaces(unique("courses"), unique("hierarchy"))
-        tables = {**COURSE_TABLES, ASSESSMENTS: attempts or ""}
-        servers.create_keyspaces(names, {name: columns for name, columns in tables.items() if columns})
+        servers.create_keyspaces(names, {**COURSE_TABLES, ASSESSMENTS: attempts})
         made.append(names)
         return Site(servers, tmp_path_factory.mktemp("site"), names)
 
@@ -245,13 +244,10 @@ def test_every_enrolment_of_the_account_that_stays_is_asked_to_be_computed_again
 def test_installations_with_another_table_of_attempts_or_none(
     other_site: Callable[..., Site], attempts: str | None
 ) -> None:
-    site = other_site(COURSE_TABLES[ASSESSMENTS])
+    site = other_site(attempts or COURSE_TABLES[ASSESSMENTS])
+    old, new = two_accounts(site)
     if attempts is None:
-        old, new = two_accounts(site)
         site.servers.cql.execute(f"DROP TABLE {site.table(ASSESSMENTS)}")
-    else:
-        site = other_site(attempts)
-        old, new = two_accounts(site)
     since = datetime.now(UTC)
 
     site.send(MERGE, [account_merge(old.user, new.user)])

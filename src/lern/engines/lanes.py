@@ -84,7 +84,8 @@ class Lanes:
 
     def __init__(self, consumer: Consumer, settings: BatchSettings, *, one_by_one: bool = False) -> None:
         self._consumer = consumer
-        self._size = settings.read_size
+        # Who takes one at a time has nothing to wait for.
+        self._size = 1 if one_by_one else settings.read_size
         self._interval = settings.read_interval
         self._lanes: dict[Partition, Lane] = {}
         self.largest_batch = 1 if one_by_one else max(settings.read_size, _LARGEST_BATCH)

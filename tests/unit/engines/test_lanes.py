@@ -96,6 +96,16 @@ def test_a_batch_has_at_most_so_many_messages() -> None:
     assert [record.offset for record in lane(waiting).batch(3)] == [0, 1, 2]
 
 
+def test_one_by_one_each_message_is_due_at_once_and_alone() -> None:
+    waiting = Lanes(assigned(), BatchSettings(read_size=1000, read_interval=60.0), one_by_one=True)
+
+    waiting.add(some(2), 100.0)
+
+    assert due(waiting, 100.0) == [ONE]
+    assert lane(waiting).batch(waiting.largest_batch) == some(1)
+    assert waiting.wait(100.0, 5.0) == 0.0
+
+
 def test_a_batch_has_at_most_eight_megabytes() -> None:
     waiting = lanes(assigned())
     waiting.add(some(3, size=5 * MB), 100.0)
