@@ -22,7 +22,6 @@ from lern.adapters.embedded import Embedded
 from lern.adapters.tables import (
     ASSESSMENT_AGGREGATOR,
     CONTENT_CONSUMPTION,
-    QUESTION,
     USER_ACTIVITY_AGG,
     USER_ENROLMENTS,
 )
@@ -81,7 +80,7 @@ class CassandraSite:
         self._opened = ExitStack()
         tables = self._opened.enter_context(new_tables(self.session))
         keyspace = tables.user_enrolments.partition(".")[0]
-        self.tables = replace(tables, assessment_aggregator=f"{keyspace}.assessment_aggregator")
+        self.tables = tables
         self.accounts = CassandraAccounts(self.session, self.tables)
         self._writer = CassandraWriter(self.session, self.tables, 10)
         profile = ExecutionProfile(RoundRobinPolicy(), row_factory=dict_factory)
@@ -89,8 +88,8 @@ class CassandraSite:
             (host,), port, protocol_version=4, execution_profiles={EXEC_PROFILE_DEFAULT: profile}
         )
         self.other = self._cluster.connect(keyspace)
-        fields = ", ".join(f"{name} {cql}" for name, cql in QUESTION.items())
-        self.other.execute(f"CREATE TYPE question ({fields}, hint text)")
+        self.other.execute("ALTER TYPE question ADD hint text")
+        self.other.execute("DROP TABLE assessment_aggregator")
         columns = ", ".join(f"{name} {cql}" for name, cql in ASSESSMENT_AGGREGATOR.columns.items())
         partition, clustering = layout
         key = f"({', '.join(partition)}), {', '.join(clustering)}"
