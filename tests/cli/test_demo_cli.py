@@ -226,10 +226,12 @@ def test_proposed_commands_work_and_complete_the_learner_who_lacks_one_content(t
     for command in commands:
         done = _run(*command, cwd=tmp_path)
         assert done.returncode == 0, f"{shlex.join(command)}: {done.stderr}"
-        if command[1] in {"tail", "settings"} or "--dry-run" in command:
+        if command[1] in {"failed", "tail", "settings"} or "--dry-run" in command:
             assert done.stdout
 
-    assert [command[1] for command in commands] == ["tail", "send", "run", "run", "tail", "cache", "settings"]
+    assert [command[1] for command in commands] == [
+        *("failed", "failed", "failed", "send", "run", "run", "tail", "cache", "settings")
+    ]
     assert _query(demo.folder, "SELECT progress, status FROM user_enrolments WHERE userid = ?", *user) == [
         (34, 2)
     ]

@@ -541,6 +541,7 @@ def test_what_a_topic_holds_is_read_to_its_present_end_and_no_further(place: Pla
 
 def test_nothing_is_read_of_an_empty_topic_or_of_none(place: Place) -> None:
     assert list(place.log.stored(place.input)) == []
+    assert list(place.log.stored(place.input, since=1)) == []
     assert list(place.log.stored("no-such-topic")) == []
     assert place.log.spans("no-such-topic") == {}
     assert set(place.log.spans(place.input).values()) == {range(0)}

@@ -12,6 +12,7 @@ import msgspec
 from lern.demo.course import BATCH, Course, Unit
 from lern.demo.learners import Learner
 from lern.domain.model import Status
+from lern.job import Place
 from lern.jobs import activity_aggregate_updater, relation_cache_updater
 from lern.settings.model import JobSettings
 
@@ -58,6 +59,8 @@ class Failure:
     topic: str
     code: str
     reason: str
+    place: str
+    """Where its record lies, as `lern failed show` takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +179,10 @@ def _failures(connection: sqlite3.Connection, settings: Mapping[str, JobSettings
     found = []
     for one in settings.values():
         rows = connection.execute(
-            'SELECT value FROM messages WHERE topic = ? ORDER BY partition, "offset"', [one.topics.failed]
+            'SELECT partition, "offset", value FROM messages WHERE topic = ? ORDER BY partition, "offset"',
+            [one.topics.failed],
         )
-        for (value,) in rows:
-            info = _failed(value).fail_info
-            found.append(Failure(one.topics.failed, info.error_code, info.error))
+        for partition, offset, value in rows:
+            info, place = _failed(value).fail_info, Place(one.topics.failed, partition, offset)
+            found.append(Failure(one.topics.failed, info.error_code, info.error, str(place)))
     return found

@@ -45,8 +45,12 @@ def suggestions(
     until_idle = ("--until-idle", "1")
     return [
         Suggestion(
-            "Read the reports that failed, each with its reason.",
-            [lern("tail", _JOB, "--failed", "--from-beginning", *until_idle)],
+            "What failed, and why? Look at one of them; what would sending them again do?",
+            [
+                lern("failed", "list"),
+                lern("failed", "show", results.failures[-1].place),
+                lern("failed", "replay", "--dry-run"),
+            ],
         ),
         Suggestion(
             f"{nearly.learner.name} lacks {lacks}. Report it, see what would follow, let it happen.",

@@ -12,9 +12,9 @@ from lern.ports import Partition
 _json = msgspec.json.Encoder().encode
 
 _SEEN = """
-SELECT partition, "offset" FROM replayed JOIN json_each(?) AS wanted
+SELECT partition, "offset" FROM json_each(?) AS wanted CROSS JOIN replayed
 ON partition = json_extract(wanted.value, '$[0]') AND "offset" = json_extract(wanted.value, '$[1]')
-AND timestamp = json_extract(wanted.value, '$[2]') WHERE topic = ?"""
+AND timestamp = json_extract(wanted.value, '$[2]') AND topic = ?"""
 
 
 class EmbeddedReplays:

@@ -65,6 +65,8 @@ class Stored:
     def read(self, since: int) -> Iterator[Record]:
         """As `ports.Log.stored`. Raises Unavailable."""
         unread = {partition.number: span for partition, span in self.spans().items() if span}
+        if not unread:
+            return
         start = self._since(since, unread) if since else {n: span.start for n, span in unread.items()}
         for record in self._records(unread, start):
             if record.timestamp >= since:
