@@ -86,6 +86,7 @@ kafka.broker-servers = "{servers.kafka}"
 lms-cassandra {{ host = "{cassandra_host}", port = {cassandra_port} }}
 redis {{ host = "{redis_host}", port = {redis_port} }}
 jobs.activity-aggregate-updater.lms-cassandra.keyspace = "{place.courses}"
+jobs.assessment-aggregator.lms-cassandra.keyspace = "{place.courses}"
 """
     )
     return file

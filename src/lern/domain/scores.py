@@ -8,11 +8,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
+from operator import attrgetter
 from typing import Protocol, TypeVar
 
 from lern.domain.model import Attempt, ContentId
 
 _HUNDREDTH = Decimal("0.01")
+_ORDER = attrgetter("content", "attempt")
 _BEFORE_ALL = datetime.min.replace(tzinfo=UTC)
 
 
@@ -64,28 +66,24 @@ def total(answers: Iterable[Answer]) -> Total:
     return Total(float(score), float(maximum), f"{_rounded(score)}/{_rounded(maximum)}")
 
 
-def best(attempts: Iterable[Attempt]) -> Mapping[ContentId, Attempt]:
-    """The best attempt at each content; of equal ones the first, in the order of attempts."""
+def in_order(attempts: Iterable[Attempt]) -> list[Attempt]:
+    """By content and attempt, as they are stored."""
+    return sorted(attempts, key=_ORDER)
+
+
+def best(ordered: Iterable[Attempt]) -> Mapping[ContentId, Attempt]:
+    """The best attempt at each content, of equal ones the first; the attempts come in their order."""
     found: dict[ContentId, Attempt] = {}
-    for attempt in sorted(attempts, key=_order):
+    for attempt in ordered:
         before = found.get(attempt.content)
         if before is None or attempt.score > before.score:
             found[attempt.content] = attempt
     return found
 
 
-def in_order(attempts: Iterable[Attempt]) -> list[Attempt]:
-    """By content and attempt, as they are stored."""
-    return sorted(attempts, key=_order)
-
-
 def last_made(attempts: Iterable[Attempt]) -> Attempt | None:
     """The attempt that was made last; of those at one time the one that is stored behind the others."""
     return max(attempts, key=_when, default=None)
-
-
-def _order(attempt: Attempt) -> tuple[str, str]:
-    return attempt.content, attempt.attempt
 
 
 def _when(attempt: Attempt) -> tuple[datetime, str, str]:

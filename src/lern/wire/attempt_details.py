@@ -71,7 +71,7 @@ def read(text: str) -> AttemptDetail | None:
 
 def _date(moment: datetime) -> str:
     """The names are English whatever the locale of the process is, which is why `strftime` does not serve."""
-    at = moment.astimezone(UTC)
+    at = moment if moment.tzinfo is UTC else moment.astimezone(UTC)
     hour, half = at.hour % 12 or 12, "AP"[at.hour >= 12]
     return f"{_MONTHS[at.month - 1]} {at.day:02}, {at.year:04}, {hour}:{at.minute:02}:{at.second:02} {half}M"
 
