@@ -3,9 +3,10 @@
 from typing import Any
 
 from lern.job import Job
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.jobs import activity_aggregate_updater, enrolment_reconciliation, relation_cache_updater
 
 JOBS: dict[str, Job[Any, Any, Any]] = {
-    job.name: job for job in (relation_cache_updater.JOB, activity_aggregate_updater.JOB)
+    job.name: job
+    for job in (relation_cache_updater.JOB, activity_aggregate_updater.JOB, enrolment_reconciliation.JOB)
 }
 """Every job by its name, in the order in which the platform uses them."""

@@ -20,7 +20,7 @@ from tests.model import Content, Enrolment, Update, Who, World, hierarchy
 from lern.adapters.embedded import Embedded
 from lern.counts import Count
 from lern.job import Context
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.jobs import activity_aggregate_updater, enrolment_reconciliation, relation_cache_updater
 from lern.ports import Partition, Platform
 
 histories = st.lists(updates(), min_size=1, max_size=12)
@@ -65,6 +65,12 @@ class Installation:
         context = Context(self._settings, time(number), events.ids())
         records = events.records(values, first)
         return turn(activity_aggregate_updater.JOB, records, self._platform, context).counts()
+
+    def reconcile(self, whose: Sequence[Who], number: int) -> None:
+        """One turn of enrolment-reconciliation."""
+        values = [events.user_sync(who.user, self._course.id, who.batch) for who in whose]
+        context = Context(self._settings, time(number), events.ids())
+        turn(enrolment_reconciliation.JOB, events.records(values), self._platform, context)
 
     def _message(self, update: Update) -> bytes:
         user, batch = update.who
@@ -156,6 +162,18 @@ def test_the_job_does_what_the_model_says_turn_by_turn(
             same(installation.world(world), world)
             assert counted.get(Count.SUCCESS, 0) + counted.get(Count.SKIPPED, 0) == len(batch)
             first += size
+
+
+@given(worlds())
+@settings(max_examples=100, deadline=None)
+def test_reconciliation_and_the_updaters_sync_do_the_same_which_is_what_the_model_says(world: World) -> None:
+    with installed(world) as one, installed(world) as other:
+        one.reconcile(LEARNERS, 1)
+        other.handle(0, [Update(who, None) for who in LEARNERS], 1)
+        world.handle([Update(who, None) for who in LEARNERS])
+
+        same(one.world(world), world)
+        same(other.world(world), world)
 
 
 @given(worlds(), histories, cuts)
