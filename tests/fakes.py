@@ -8,9 +8,20 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
-from lern.domain.model import Consumption, ContentId, CourseId, Enrolment, EnrolmentKey, RelationKey
+from lern.domain.model import (
+    AggregateKey,
+    Attempt,
+    BatchId,
+    Consumption,
+    ContentId,
+    CourseId,
+    Enrolment,
+    EnrolmentKey,
+    RelationKey,
+    UserId,
+)
 from lern.engines.turn import AnyJob, Plan, plan, resume, settle
 from lern.errors import Unavailable
 from lern.job import (
@@ -26,8 +37,11 @@ from lern.job import (
     Write,
 )
 from lern.ports import (
+    AccountStore,
+    AttemptStore,
     CollectionDirectory,
     Consumer,
+    EnrolledPage,
     Facts,
     HierarchyStore,
     Journal,
@@ -36,7 +50,10 @@ from lern.ports import (
     Platform,
     ProgressStore,
     RelationCache,
+    Row,
+    Standing,
     Stores,
+    Upkeep,
 )
 
 
@@ -54,6 +71,9 @@ class Tables:
     handled: set[str] = field(default_factory=set)
     collection_statuses: dict[str, str] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
+    columns: dict[EnrolmentKey, Row] = field(default_factory=dict)
+    """What else stands in the rows of enrolments."""
+    tried: dict[EnrolmentKey, list[Attempt]] = field(default_factory=dict)
     journal: dict[Partition, bytes] = field(default_factory=dict)
 
     def hierarchies(self, courses: Collection[CourseId]) -> Mapping[CourseId, bytes]:
@@ -72,6 +92,27 @@ class Tables:
         self, keys: Collection[EnrolmentKey]
     ) -> Mapping[EnrolmentKey, Mapping[ContentId, Consumption]]:
         return {key: dict(self.contents[key]) for key in keys if key in self.contents}
+
+    def attempts(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Attempt]]:
+        return {key: self.tried[key] for key in keys if key in self.tried}
+
+    def enrolment_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
+        return {user: [self._row(key) for key in self.enrolled if key.user == user] for user in users}
+
+    def _row(self, key: EnrolmentKey) -> Row:
+        its, (progress, contents) = self.enrolled[key], self.progress.get(key, (None, None))
+        row = {"userid": key.user, "courseid": key.course, "batchid": key.batch, "status": its.status}
+        row |= {"progress": progress, "contentstatus": contents, "completedon": its.completed_on}
+        return {name: value for name, value in row.items() if value is not None} | self.columns.get(key, {})
+
+    def aggregate_rows(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, Row]:
+        return {key: {"aggregates": dict(self.aggregates[key])} for key in keys if key in self.aggregates}
+
+    def consumption_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
+        raise NotImplementedError
+
+    def attempt_rows(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Row]]:
+        raise NotImplementedError
 
     def seen(self, marks: Collection[str]) -> Collection[str]:
         return self.handled & set(marks)
@@ -123,7 +164,15 @@ class Tables:
 
     def facts(self) -> Facts:
         """All reading ports."""
-        return Facts(hierarchies=self, relations=self, progress=self, marks=self, collections=self)
+        return Facts(
+            hierarchies=self,
+            relations=self,
+            progress=self,
+            marks=self,
+            collections=self,
+            attempts=self,
+            accounts=self,
+        )
 
 
 @dataclass
@@ -226,6 +275,72 @@ def platform(tables: Tables, topic: Topic, *, journal: bool = True) -> Platform:
     )
 
 
+@dataclass
+class Directory:
+    """Who is enrolled, by tables in memory; positions count learners."""
+
+    tables: Tables
+
+    def enrolled(
+        self, course: CourseId, batch: BatchId | None, *, after: str | None = None, at_once: int = 500
+    ) -> Iterator[EnrolledPage]:
+        keys = sorted(k for k in self.tables.enrolled if k.course == course and batch in {None, k.batch})
+        for start in range(int(after or 0), len(keys), at_once):
+            end = min(start + at_once, len(keys))
+            yield EnrolledPage(keys[start:end], str(end), end / len(keys))
+
+    def enrolments_of(self, user: UserId, course: CourseId, batch: BatchId | None) -> Sequence[EnrolmentKey]:
+        pages = self.enrolled(course, batch)
+        return [key for page in pages for key in page.enrolments if key.user == user]
+
+    def standings(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Standing]:
+        found = {}
+        for key in keys:
+            if key in self.tables.enrolled:
+                its, (progress, contents) = (
+                    self.tables.enrolled[key],
+                    self.tables.progress.get(key, (None, None)),
+                )
+                found[key] = Standing(progress, its.status, its.completed_on, contents or {})
+        return found
+
+    def completed_counts(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, float]:
+        stored = self.tables.aggregates
+        return {key: stored[key]["completedCount"] for key in keys if "completedCount" in stored.get(key, ())}
+
+
+@dataclass
+class Outbox:
+    """Topics that a tool sends to."""
+
+    tables: Tables
+    sent: list[Message] = field(default_factory=list)
+    premature: list[Message] = field(default_factory=list)
+    """Those that were sent before the row of their learner said that the course is completed."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        self.sent += messages
+        completed = {key.user.encode() for key, its in self.tables.enrolled.items() if its.status == 2}
+        self.premature += [message for message in messages if message.key not in completed]
+
+
+def upkeep(tables: Tables, outbox: Outbox, trouble: "Trouble | None" = None) -> Upkeep:
+    """What a tool uses, on tables in memory; with trouble, its ports may fail."""
+    trouble = trouble or Trouble()
+
+    def before(port: object) -> Any:
+        return _Troubled(port, trouble)
+
+    return Upkeep(
+        facts=replace(tables.facts(), progress=before(tables)),
+        directory=before(Directory(tables)),
+        stores=before(tables),
+        journal=before(tables),
+        log=before(outbox),
+        transaction=nullcontext,
+    )
+
+
 How = Literal["before", "half", "after"]
 
 
@@ -279,6 +394,8 @@ def troubled(inner: Platform, trouble: Trouble) -> Platform:
             progress=cast("ProgressStore", before(facts.progress)),
             marks=cast("Marks", before(facts.marks)),
             collections=cast("CollectionDirectory", before(facts.collections)),
+            attempts=cast("AttemptStore", before(facts.attempts)),
+            accounts=cast("AccountStore", before(facts.accounts)),
         ),
         stores=cast("Stores", before(inner.stores)),
         journal=cast("Journal", before(inner.journal)) if inner.journal else None,

@@ -16,6 +16,7 @@ from cassandra.query import BatchStatement, BatchType, dict_factory
 from tests.keyspaces import new_tables
 
 from lern.adapters.cassandra import (
+    CassandraDirectory,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
@@ -25,7 +26,7 @@ from lern.adapters.cassandra import (
 from lern.adapters.embedded import Embedded
 from lern.domain.model import BatchId, CourseId, EnrolmentKey, UserId
 from lern.job import SetAggregates, SetConsumption, SetEnrolment
-from lern.ports import HierarchyStore, ProgressStore
+from lern.ports import EnrolmentDirectory, HierarchyStore, ProgressStore
 from lern.settings.model import CassandraSettings, JobSettings, Profile, Topics
 
 ProgressWrite = SetConsumption | SetAggregates | SetEnrolment
@@ -36,6 +37,8 @@ class Installation(Protocol):
 
     @property
     def progress(self) -> ProgressStore: ...
+    @property
+    def directory(self) -> EnrolmentDirectory: ...
     @property
     def hierarchies(self) -> HierarchyStore: ...
 
@@ -56,6 +59,7 @@ class EmbeddedInstallation:
         self._embedded = Embedded(file)
         self.progress = self._embedded.facts().progress
         self.hierarchies = self._embedded.facts().hierarchies
+        self.directory = self._embedded.directory()
         settings = JobSettings(
             "any", "test", Profile.EMBEDDED, "any", Topics("in", "failed"), None, None, None
         )
@@ -79,6 +83,7 @@ class CassandraInstallation:
         self._places = {table.name: where for where, table in schema.named(tables).items()}
         self.progress = CassandraProgress(self._session, tables)
         self.hierarchies = CassandraHierarchies(self._session, tables.content_hierarchy)
+        self.directory = CassandraDirectory(self._session, tables)
         self.apply = CassandraWriter(self._session, tables, 10).apply
         profile = ExecutionProfile(RoundRobinPolicy(), row_factory=dict_factory)
         self._cluster = Cluster(

@@ -5,6 +5,7 @@ from contextlib import ExitStack, nullcontext
 from typing import Protocol, TypeVar
 
 from lern.adapters.cassandra import (
+    CassandraDirectory,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
@@ -23,6 +24,7 @@ from lern.adapters.redis import (
 )
 from lern.adapters.tables import Table
 from lern.bootstrap.topics import missing_topics
+from lern.bootstrap.unread import Unread
 from lern.job import (
     ForgetEnrolmentList,
     ReplaceRelation,
@@ -34,7 +36,7 @@ from lern.job import (
 )
 from lern.jobs import JOBS
 from lern.monitoring.server import Probes
-from lern.ports import Facts, Log, Platform, Stores
+from lern.ports import Facts, Log, Platform, Stores, Upkeep
 from lern.settings.model import CassandraSettings, JobSettings, RedisSettings
 
 
@@ -99,6 +101,8 @@ class ConnectedInstallation:
             progress=CassandraProgress(session, settings.tables),
             marks=self._open(RedisMarks(redis.marks, settings.activity.mark_expiry)),
             collections=self._open(SearchDirectory(search, expiry) if search else NoDirectory()),
+            attempts=Unread(),
+            accounts=Unread(),
         )
 
     def stores(self, settings: JobSettings) -> Stores:
@@ -122,6 +126,18 @@ class ConnectedInstallation:
             stores=self.stores(settings),
             journal=self._open(RedisJournal(_configured(settings.redis).marks, settings.group)),
             consumer=consumer,
+            transaction=nullcontext,
+        )
+
+    def upkeep(self, settings: JobSettings, *, observe: bool = False) -> Upkeep:  # noqa: ARG002  # nothing is taken
+        """As `Installation.upkeep`."""
+        session = self._session(_configured(settings.cassandra))
+        return Upkeep(
+            facts=self.facts(settings),
+            directory=CassandraDirectory(session, settings.tables),
+            stores=self.stores(settings),
+            journal=self._open(RedisJournal(_configured(settings.redis).marks, settings.group)),
+            log=self.log(),
             transaction=nullcontext,
         )
 

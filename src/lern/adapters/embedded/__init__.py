@@ -5,7 +5,9 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+from lern.adapters.embedded.accounts import EmbeddedAccounts
 from lern.adapters.embedded.database import Database, ProcessLock
+from lern.adapters.embedded.directory import EmbeddedDirectory
 from lern.adapters.embedded.log import EmbeddedConsumer, EmbeddedLog
 from lern.adapters.embedded.stores import EmbeddedFacts, EmbeddedStores
 from lern.errors import Unavailable
@@ -39,7 +41,20 @@ class Embedded:
     def facts(self) -> Facts:
         """All reading ports."""
         own = self._facts
-        return Facts(hierarchies=own, relations=own, progress=own, marks=own, collections=own)
+        accounts = EmbeddedAccounts(self._database)
+        return Facts(
+            hierarchies=own,
+            relations=own,
+            progress=own,
+            marks=own,
+            collections=own,
+            attempts=accounts,
+            accounts=accounts,
+        )
+
+    def directory(self) -> EmbeddedDirectory:
+        """Who is enrolled."""
+        return EmbeddedDirectory(self._database)
 
     def stores(self, settings: JobSettings) -> EmbeddedStores:
         """The writing port of one job."""
