@@ -157,7 +157,8 @@ def _deleted_groups(client: AdminClient, place: Place) -> Mapping[str, Future[No
 
 def _wait_for(answers: Mapping[str, Future[None]]) -> None:
     """Waits for deletions; what is not there need not be deleted."""
-    gone = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND}
+    # A broker that has never had a group has no coordinator either.
+    gone = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError.GROUP_ID_NOT_FOUND, KafkaError.NOT_COORDINATOR}
     for answer in answers.values():
         try:
             answer.result(_WAIT)

@@ -76,6 +76,11 @@ def merge(source: str = "user_1", target: str = "user_2") -> bytes:
     )
 
 
+def user_sync(user: str = "user_1", course: str = "course_1", batch: str = "batch_1") -> bytes:
+    """A learner says that the progress shown is wrong."""
+    return request({"action": "user-enrolment-sync", "userId": user, "courseId": course, "batchId": batch})
+
+
 def publish(course: str = "course_1", mime_type: str = COLLECTION) -> bytes:
     """A content or collection has been published."""
     return request(

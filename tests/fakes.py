@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import msgspec
 
@@ -17,6 +17,7 @@ from lern.domain.model import (
     AggregateKey,
     Attempt,
     AttemptId,
+    BatchId,
     Consumption,
     ContentId,
     ContentKey,
@@ -53,6 +54,7 @@ from lern.ports import (
     Consumer,
     ContentDirectory,
     Contributions,
+    EnrolledPage,
     Facts,
     HierarchyStore,
     Journal,
@@ -62,7 +64,9 @@ from lern.ports import (
     ProgressStore,
     QuestionTotal,
     RelationCache,
+    Standing,
     Stores,
+    Upkeep,
 )
 
 KEYS = {table.name: table.primary_key for table in TABLES}
@@ -87,6 +91,10 @@ class Tables:
     handled: set[str] = field(default_factory=set)
     collection_statuses: dict[str, str] = field(default_factory=dict)
     forgotten: list[str] = field(default_factory=list)
+    columns: dict[EnrolmentKey, Row] = field(default_factory=dict)
+    """What else stands in the rows of enrolments."""
+    tried: dict[EnrolmentKey, list[Attempt]] = field(default_factory=dict)
+    """Attempts that were there before."""
     journal: dict[Partition, bytes] = field(default_factory=dict)
     rows: dict[str, dict[tuple[str, ...], Row]] = field(default_factory=dict)
     """Whole rows by table and key; they have nothing to do with what is above."""
@@ -123,14 +131,24 @@ class Tables:
         return {user: self.whole("user_content_consumption", user) for user in users}
 
     def enrolment_rows(self, users: Collection[UserId]) -> Mapping[UserId, Sequence[Row]]:
-        return {user: self.whole("user_enrolments", user) for user in users}
+        derived = {
+            user: [self._enrolment(key) for key in self.enrolled if key.user == user] for user in users
+        }
+        return {user: self.whole("user_enrolments", user) + derived[user] for user in users}
+
+    def _enrolment(self, key: EnrolmentKey) -> Row:
+        its, (progress, contents) = self.enrolled[key], self.progress.get(key, (None, None))
+        row = {"userid": key.user, "courseid": key.course, "batchid": key.batch, "status": its.status}
+        row |= {"progress": progress, "contentstatus": contents, "completedon": its.completed_on}
+        return {name: value for name, value in row.items() if value is not None} | self.columns.get(key, {})
 
     def attempt_rows(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Row]]:
         return {key: self.whole("assessment_aggregator", *key) for key in keys}
 
     def aggregate_rows(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, Row]:
         found = {key: self.whole("user_activity_agg", "Course", *key) for key in keys}
-        return {key: rows[0] for key, rows in found.items() if rows}
+        derived = {key: {"aggregates": dict(self.aggregates[key])} for key in keys if key in self.aggregates}
+        return derived | {key: rows[0] for key, rows in found.items() if rows}
 
     def contributions(
         self, users: Collection[UserId]
@@ -144,11 +162,13 @@ class Tables:
     def attempts(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Attempt]]:
         return {
             key: [
-                Attempt(*which, row.attempted_on, row.score, row.max_score)
-                for which, row in sorted(self.attempted[key].items())
+                *self.tried.get(key, ()),
+                *(
+                    Attempt(*which, row.attempted_on, row.score, row.max_score)
+                    for which, row in sorted(self.attempted.get(key, {}).items())
+                ),
             ]
             for key in keys
-            if key in self.attempted
         }
 
     def question_totals(self, contents: Collection[ContentId]) -> Mapping[ContentId, QuestionTotal]:
@@ -401,6 +421,72 @@ def platform(tables: Tables, topic: Topic, *, journal: bool = True) -> Platform:
         stores=tables,
         journal=tables if journal else None,
         consumer=topic,
+        transaction=nullcontext,
+    )
+
+
+@dataclass
+class Directory:
+    """Who is enrolled, by tables in memory; positions count learners."""
+
+    tables: Tables
+
+    def enrolled(
+        self, course: CourseId, batch: BatchId | None, *, after: str | None = None, at_once: int = 500
+    ) -> Iterator[EnrolledPage]:
+        keys = sorted(k for k in self.tables.enrolled if k.course == course and batch in {None, k.batch})
+        for start in range(int(after or 0), len(keys), at_once):
+            end = min(start + at_once, len(keys))
+            yield EnrolledPage(keys[start:end], str(end), end / len(keys))
+
+    def enrolments_of(self, user: UserId, course: CourseId, batch: BatchId | None) -> Sequence[EnrolmentKey]:
+        pages = self.enrolled(course, batch)
+        return [key for page in pages for key in page.enrolments if key.user == user]
+
+    def standings(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Standing]:
+        found = {}
+        for key in keys:
+            if key in self.tables.enrolled:
+                its, (progress, contents) = (
+                    self.tables.enrolled[key],
+                    self.tables.progress.get(key, (None, None)),
+                )
+                found[key] = Standing(progress, its.status, its.completed_on, contents or {})
+        return found
+
+    def completed_counts(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, float]:
+        stored = self.tables.aggregates
+        return {key: stored[key]["completedCount"] for key in keys if "completedCount" in stored.get(key, ())}
+
+
+@dataclass
+class Outbox:
+    """Topics that a tool sends to."""
+
+    tables: Tables
+    sent: list[Message] = field(default_factory=list)
+    premature: list[Message] = field(default_factory=list)
+    """Those that were sent before the row of their learner said that the course is completed."""
+
+    def send(self, messages: Sequence[Message]) -> None:
+        self.sent += messages
+        completed = {key.user.encode() for key, its in self.tables.enrolled.items() if its.status == 2}
+        self.premature += [message for message in messages if message.key not in completed]
+
+
+def upkeep(tables: Tables, outbox: Outbox, trouble: "Trouble | None" = None) -> Upkeep:
+    """What a tool uses, on tables in memory; with trouble, its ports may fail."""
+    trouble = trouble or Trouble()
+
+    def before(port: object) -> Any:
+        return _Troubled(port, trouble)
+
+    return Upkeep(
+        facts=replace(tables.facts(), progress=before(tables)),
+        directory=before(Directory(tables)),
+        stores=before(tables),
+        journal=before(tables),
+        log=before(outbox),
         transaction=nullcontext,
     )
 

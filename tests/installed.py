@@ -16,7 +16,7 @@ from tests.model import Content, Enrolment, Update, Who, World, hierarchy
 from lern.adapters.embedded import Embedded
 from lern.counts import Count
 from lern.job import Context
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.jobs import activity_aggregate_updater, enrolment_reconciliation, relation_cache_updater
 from lern.ports import Partition, Platform
 from lern.settings.model import JobSettings
 
@@ -113,6 +113,12 @@ class Installed:
         context = Context(self._settings, time(number), events.ids())
         records = events.records(values, first)
         return turn(activity_aggregate_updater.JOB, records, self._platform, context).counts()
+
+    def reconcile(self, whose: Sequence[Who], number: int) -> None:
+        """One turn of enrolment-reconciliation."""
+        values = [events.user_sync(f"{self._prefix}{who.user}", self._course.id, who.batch) for who in whose]
+        context = Context(self._settings, time(number), events.ids())
+        turn(enrolment_reconciliation.JOB, events.records(values), self._platform, context)
 
     def _message(self, update: Update) -> bytes:
         user, batch = f"{self._prefix}{update.who.user}", update.who.batch

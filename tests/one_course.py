@@ -16,7 +16,7 @@ from lern.domain.model import (
     RelationKey,
     UserId,
 )
-from lern.engines.turn import Plan
+from lern.engines.turn import AnyJob, Plan
 from lern.jobs.activity_aggregate_updater import JOB
 from lern.settings.model import JobSettings
 
@@ -43,10 +43,12 @@ def of(
     return tables
 
 
-def handle(tables: Tables, *values: bytes, using: JobSettings | None = None) -> tuple[Plan, Topic]:
+def handle(
+    tables: Tables, *values: bytes, using: JobSettings | None = None, job: AnyJob = JOB
+) -> tuple[Plan, Topic]:
     """One turn; what was done, and what was sent."""
     topic = Topic()
-    return turn(JOB, records(values), platform(tables, topic), context(using)), topic
+    return turn(job, records(values), platform(tables, topic), context(using)), topic
 
 
 def kinds(topic: Topic) -> list[str]:

@@ -8,11 +8,13 @@ Refused. Nothing else crosses the border: adapters translate their driver's erro
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple, Protocol
 
 from lern.domain.model import (
     AggregateKey,
     Attempt,
+    BatchId,
     Consumption,
     ContentId,
     ContentKey,
@@ -148,6 +150,51 @@ class Contributions(Protocol):
     ) -> Mapping[UserId, Mapping[ContentKey, Mapping[UserId, Counts]]]:
         """Of each learner and content, the counts by the account they came from, as `SetContributions` has set
         them; nothing is forgotten, and a learner without any may be missing."""
+        ...
+
+
+class Standing(NamedTuple):
+    """What a row in `user_enrolments` says of progress; None where it says nothing."""
+
+    progress: int | None
+    status: int | None
+    completed_on: datetime | None
+    content_status: Mapping[ContentId, int]
+
+
+class EnrolledPage(NamedTuple):
+    """Some of those who are enrolled."""
+
+    enrolments: Sequence[EnrolmentKey]
+    position: str
+    """Where this page ends: handed to `EnrolmentDirectory.enrolled`, the reading goes on behind it."""
+    share: float
+    """How much of the table has been read, from 0 to 1; an estimate."""
+
+
+class EnrolmentDirectory(Protocol):
+    """Who is enrolled in a course, and what the tables say of their progress: for tools, not for jobs."""
+
+    def enrolled(
+        self, course: CourseId, batch: BatchId | None, *, after: str | None = None, at_once: int = 500
+    ) -> Iterator[EnrolledPage]:
+        """Everybody who is enrolled in a course, or in one batch of it, about `at_once` in a page, none twice.
+
+        Reads the whole table by its key alone, since no table leads from a course to its learners. Pages may be empty:
+        they say how far the reading is. Whoever enrols meanwhile may be missed.
+        """
+        ...
+
+    def enrolments_of(self, user: UserId, course: CourseId, batch: BatchId | None) -> Sequence[EnrolmentKey]:
+        """A learner's enrolments in all batches of a course, or in one; asks for this learner alone."""
+        ...
+
+    def standings(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Standing]:
+        """What stands in the row of every key that has one."""
+        ...
+
+    def completed_counts(self, keys: Collection[AggregateKey]) -> Mapping[AggregateKey, float]:
+        """`completedCount` of every key whose row has one, by `aggregates` in `user_activity_agg`."""
         ...
 
 
@@ -309,6 +356,19 @@ class Replays(Protocol):
     def close(self) -> None:
         """Lets go."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Upkeep:
+    """Everything that a tool may use which does to rows what a job does, without the job's messages."""
+
+    facts: Facts
+    directory: EnrolmentDirectory
+    stores: Stores
+    journal: Journal | None
+    """None where `transaction` makes a journal pointless."""
+    log: "Log"
+    transaction: Transaction
 
 
 class Log(Protocol):

@@ -101,6 +101,7 @@ def run(text: str, folder: Path) -> None:
     """Runs a script in a folder; fails when it does, does not end, or leaves processes behind."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("LERN_")}
     environment["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{environment['PATH']}"
+    environment["XDG_STATE_HOME"] = str(folder.with_name("state"))
     output = folder.with_name("output")
     with output.open("wb") as file:
         process = subprocess.Popen(

@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
-from tests.conformance.events import Learner, answer, assessed, published, update
+from tests.conformance.events import Learner, answer, assessed, published, update, user_sync
 from tests.conformance.servers import Json
 
 PERSON = "Asha Kumari 9876543210"
@@ -123,6 +123,36 @@ def of_activity(learner: Learner) -> list[Bad]:
         Bad(
             "sync without user", b'{"edata": {"action": "batch-enrolment-sync"}}', Fate.OBJECT, "edata.userId"
         ),
+    ]
+
+
+def of_reconciliation(learner: Learner) -> list[Bad]:
+    """Wrong messages on the topic of enrolment syncs; those with a learner have this one."""
+
+    def edata(**changes: object) -> bytes:
+        event = json.loads(user_sync(learner))
+        event["edata"] |= changes
+        event["edata"] = {name: value for name, value in event["edata"].items() if value is not _LEFT_OUT}
+        return json.dumps(event).encode()
+
+    wrong = {
+        "missing": _LEFT_OUT,
+        "null": None,
+        "number": 7,
+        "list": ["u"],
+        "blank": "  ",
+        "with NUL": "a\x00b",
+    }
+    return [
+        *_NO_JSON,
+        *_NO_EVENT,
+        *(
+            Bad(f"{name} {kind}", edata(**{name: value}), Fate.OBJECT, f"edata.{name}")
+            for name in ("userId", "courseId", "batchId")
+            for kind, value in wrong.items()
+        ),
+        Bad("sync of the updater", edata(action="batch-enrolment-sync"), Fate.SKIPPED),
+        Bad("update", update(learner, {"c1": 2}), Fate.SKIPPED),
     ]
 
 

@@ -37,6 +37,11 @@ def sync(learner: Learner) -> bytes:
     return _request(learner, {"action": "batch-enrolment-sync", "iteration": 1, "reset": reset})
 
 
+def user_sync(learner: Learner, action: str = "user-enrolment-sync") -> bytes:
+    """`user-enrolment-sync`: the learner says that the progress shown is wrong."""
+    return _request(learner, {"action": action, "iteration": 1})
+
+
 def _request(learner: Learner, edata: Json) -> bytes:
     return json.dumps(
         {

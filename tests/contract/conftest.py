@@ -17,6 +17,7 @@ from tests.keyspaces import new_tables
 
 from lern.adapters.cassandra import (
     CassandraAttempts,
+    CassandraDirectory,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
@@ -26,7 +27,7 @@ from lern.adapters.cassandra import (
 from lern.adapters.embedded import Embedded
 from lern.domain.model import BatchId, CourseId, EnrolmentKey, UserId
 from lern.job import SetAggregates, SetAttempt, SetConsumption, SetEnrolment
-from lern.ports import AttemptStore, HierarchyStore, ProgressStore
+from lern.ports import AttemptStore, EnrolmentDirectory, HierarchyStore, ProgressStore
 from lern.settings.model import CassandraSettings, JobSettings, Profile, Topics
 
 RowWrite = SetConsumption | SetAggregates | SetEnrolment | SetAttempt
@@ -37,6 +38,8 @@ class Installation(Protocol):
 
     @property
     def progress(self) -> ProgressStore: ...
+    @property
+    def directory(self) -> EnrolmentDirectory: ...
     @property
     def hierarchies(self) -> HierarchyStore: ...
     @property
@@ -60,6 +63,7 @@ class EmbeddedInstallation:
         self.progress = self._embedded.facts().progress
         self.hierarchies = self._embedded.facts().hierarchies
         self.attempts = self._embedded.facts().attempts
+        self.directory = self._embedded.directory()
         settings = JobSettings(
             "any", "test", Profile.EMBEDDED, "any", Topics("in", "failed"), None, None, None
         )
@@ -87,6 +91,7 @@ class CassandraInstallation:
         self.progress = CassandraProgress(self._session, tables)
         self.hierarchies = CassandraHierarchies(self._session, tables.content_hierarchy)
         self.attempts = CassandraAttempts(self._session, tables)
+        self.directory = CassandraDirectory(self._session, tables)
         self.apply = CassandraWriter(self._session, tables, 10).apply
         profile = ExecutionProfile(RoundRobinPolicy(), row_factory=dict_factory)
         self._cluster = Cluster(

@@ -31,6 +31,7 @@ _times = st.datetimes(datetime(1900, 1, 1), datetime(2900, 1, 1), timezones=st.j
 _values = st.one_of(
     st.tuples(st.just("text"), _texts),
     st.tuples(st.just("int"), _ints),
+    st.tuples(st.just("boolean"), st.booleans()),
     st.tuples(st.just("timestamp"), _times),
     st.tuples(st.just("list<text>"), st.lists(_texts)),
     st.tuples(st.just("double"), st.floats(allow_nan=False)),
@@ -42,6 +43,7 @@ _values = st.one_of(
 _DRIVER_TYPES = {
     "text": "UTF8Type",
     "int": "Int32Type",
+    "boolean": "BooleanType",
     "timestamp": "TimestampType",
     "list<text>": "ListType(UTF8Type)",
     "double": "DoubleType",

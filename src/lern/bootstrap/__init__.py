@@ -12,7 +12,7 @@ from lern.job import Context
 from lern.jobs import JOBS
 from lern.monitoring.metrics import JobMonitor, Metrics
 from lern.monitoring.server import Probes
-from lern.ports import Facts, Log, Platform, Replays, Stores
+from lern.ports import Facts, Log, Platform, Replays, Stores, Upkeep
 from lern.settings.model import JobSettings, Profile
 
 
@@ -29,6 +29,10 @@ class Installation(Protocol):
 
     def platform(self, settings: JobSettings, *, observe: bool = False) -> Platform:
         """What an engine needs to run one job; with `observe`, nothing can be changed through its consumer."""
+        ...
+
+    def upkeep(self, settings: JobSettings, *, observe: bool = False) -> Upkeep:
+        """What a tool needs to do a job's work without its messages; with `observe`, to look alone."""
         ...
 
     def log(self) -> Log:

@@ -7,6 +7,7 @@ from typing import Protocol, TypeVar
 from lern.adapters.cassandra import (
     CassandraAccounts,
     CassandraAttempts,
+    CassandraDirectory,
     CassandraHierarchies,
     CassandraProgress,
     CassandraSession,
@@ -42,7 +43,7 @@ from lern.job import (
 )
 from lern.jobs import JOBS
 from lern.monitoring.server import Probes
-from lern.ports import Facts, Log, Platform, Replays, Stores
+from lern.ports import Facts, Log, Platform, Replays, Stores, Upkeep
 from lern.settings.model import CassandraSettings, JobSettings, RedisSettings
 
 
@@ -152,6 +153,18 @@ class ConnectedInstallation:
             stores=self.stores(settings),
             journal=self._open(RedisJournal(_configured(settings.redis).marks, settings.group)),
             consumer=consumer,
+            transaction=nullcontext,
+        )
+
+    def upkeep(self, settings: JobSettings, *, observe: bool = False) -> Upkeep:  # noqa: ARG002  # nothing is taken
+        """As `Installation.upkeep`."""
+        session = self._session(_configured(settings.cassandra))
+        return Upkeep(
+            facts=self.facts(settings),
+            directory=CassandraDirectory(session, settings.tables),
+            stores=self.stores(settings),
+            journal=self._open(RedisJournal(_configured(settings.redis).marks, settings.group)),
+            log=self.log(),
             transaction=nullcontext,
         )
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from lern.adapters.embedded import Embedded
 from lern.bootstrap.topics import missing_topics
 from lern.monitoring.server import Probes
-from lern.ports import Facts, Log, Platform, Replays, Stores
+from lern.ports import Facts, Log, Platform, Replays, Stores, Upkeep
 from lern.settings.model import JobSettings
 
 
@@ -35,6 +35,19 @@ class EmbeddedInstallation:
             stores=self._embedded.stores(settings),
             journal=None,
             consumer=self._embedded.consumer(settings.topics.input, settings.group, observe=observe),
+            transaction=self._embedded.transaction,
+        )
+
+    def upkeep(self, settings: JobSettings, *, observe: bool = False) -> Upkeep:
+        """As `Installation.upkeep`; changing (not observing) takes the file for this process."""
+        if not observe:
+            self._embedded.occupy()
+        return Upkeep(
+            facts=self.facts(settings),
+            directory=self._embedded.directory(),
+            stores=self._embedded.stores(settings),
+            journal=None,
+            log=self._embedded.log(),
             transaction=self._embedded.transaction,
         )
 

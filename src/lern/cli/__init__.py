@@ -8,7 +8,7 @@ import sys
 import typer
 
 from lern import __version__
-from lern.cli import cache, demo, failed, jobs, run, schema, settings, topics
+from lern.cli import cache, demo, explain, failed, jobs, reconcile, run, schema, settings, topics
 from lern.cli.logs import configure_logs
 from lern.cli.options import say
 from lern.errors import LernError, SettingsError
@@ -25,6 +25,8 @@ app.command("demo")(demo.demo)
 app.command("run")(run.run)
 app.command("send")(topics.send)
 app.command("tail")(topics.tail)
+app.command("explain")(explain.explain)
+app.command("reconcile")(reconcile.command)
 app.add_typer(cache.app, name="cache")
 app.add_typer(failed.app, name="failed")
 app.add_typer(schema.app, name="schema")

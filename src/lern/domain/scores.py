@@ -4,6 +4,7 @@ Source: jobs, section 4 steps 3, 5, 7 and 8. Scores are decimal numbers that hap
 are added and rounded as they are written, so that 0.1 and 0.2 make 0.3.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -64,6 +65,19 @@ def total(answers: Iterable[Answer]) -> Total:
         score += Decimal(repr(answer.score))
         maximum += Decimal(repr(answer.max_score))
     return Total(float(score), float(maximum), f"{_rounded(score)}/{_rounded(maximum)}")
+
+
+def aggregates(attempts: Iterable[Attempt]) -> dict[str, float]:
+    """The entries of `aggregates` that attempts lead to: of each content the best attempt's score and maximum, and how
+    many attempts there are."""
+    every = list(attempts)
+    values: dict[str, float] = {}
+    for content, one in best(every).items():
+        values[f"score:{content}"] = one.score
+        values[f"max_score:{content}"] = one.max_score
+    for content, number in Counter(attempt.content for attempt in every).items():
+        values[f"attempts_count:{content}"] = float(number)
+    return values
 
 
 def in_order(attempts: Iterable[Attempt]) -> list[Attempt]:

@@ -6,6 +6,7 @@ from lern.job import Job
 from lern.jobs import (
     activity_aggregate_updater,
     assessment_aggregator,
+    enrolment_reconciliation,
     merge_user_courses,
     relation_cache_updater,
 )
@@ -15,6 +16,7 @@ JOBS: dict[str, Job[Any, Any, Any]] = {
     for job in (
         relation_cache_updater.JOB,
         activity_aggregate_updater.JOB,
+        enrolment_reconciliation.JOB,
         assessment_aggregator.JOB,
         merge_user_courses.JOB,
     )

@@ -7,7 +7,6 @@ the scores are computed anew, and for each event that was not skipped it is aske
 Source: jobs, section 4.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -131,15 +130,11 @@ def _attempt(event: AssessEvent, created_on: datetime | None, context: Context) 
 def _aggregates(key: EnrolmentKey, attempts: Iterable[Attempt], context: Context) -> SetAggregates:
     """The scores of all attempts of an enrolment, and a text for each."""
     ordered = scores.in_order(attempts)
-    values: dict[str, float] = {}
-    for content, best in scores.best(ordered).items():
-        values[f"score:{content}"] = best.score
-        values[f"max_score:{content}"] = best.max_score
-    for content, number in Counter(attempt.content for attempt in ordered).items():
-        values[f"attempts_count:{content}"] = float(number)
     kind = context.settings.assessment.detail_type
     details = [attempt_details.write(attempt, kind) for attempt in ordered]
-    return SetAggregates(key.course, key.user, key.context, values, context.now, details=details)
+    return SetAggregates(
+        key.course, key.user, key.context, scores.aggregates(ordered), context.now, details=details
+    )
 
 
 def _request(key: EnrolmentKey, attempt: str, context: Context) -> Message:

@@ -30,7 +30,9 @@ class _Update(Incoming):
     edata: _Contents
 
 
-class _Sync(Incoming):
+class Sync(Incoming):
+    """A request that names one enrolment and says no more."""
+
     edata: _Target
 
 
@@ -42,14 +44,14 @@ class UpdateEvent(NamedTuple):
 
 
 class SyncEvent(NamedTuple):
-    """`batch-enrolment-sync`: compute the progress again from what is stored."""
+    """`batch-enrolment-sync`, `user-enrolment-sync`: compute the progress again from what is stored."""
 
     enrolment: EnrolmentKey
 
 
-_by_action: dict[str, Decode[_Update | _Sync]] = {
+_by_action: dict[str, Decode[_Update | Sync]] = {
     "batch-enrolment-update": decoder(_Update),
-    "batch-enrolment-sync": decoder(_Sync),
+    "batch-enrolment-sync": decoder(Sync),
 }
 _read = action_decoder(_by_action)
 
@@ -59,7 +61,7 @@ def decode(value: bytes) -> UpdateEvent | SyncEvent | Skipped:
     event = _read(value)
     if isinstance(event, Skipped):
         return event
-    if isinstance(event, _Sync):
+    if isinstance(event, Sync):
         return SyncEvent(event.edata.enrolment)
     completed = [each.content_id for each in event.edata.contents if each.status == Status.COMPLETED]
     return UpdateEvent(event.edata.enrolment, completed) if completed else Skipped("nothing completed")

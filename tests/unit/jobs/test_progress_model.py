@@ -30,6 +30,22 @@ def test_the_job_does_what_the_model_says_turn_by_turn(
     check_turn_by_turn(Installed(file, world), world, history, cuts)
 
 
+@given(worlds())
+@settings(max_examples=100, deadline=None, suppress_health_check=_SLOW)
+def test_reconciliation_and_the_updaters_sync_do_the_same_which_is_what_the_model_says(
+    file: File, world: World
+) -> None:
+    one, other = Installed(file, world), Installed(file, world)
+    one.reconcile(LEARNERS, 1)
+    reconciled = one.world(world)
+    file.begin()
+    other.handle(0, [Update(who, None) for who in LEARNERS], 1)
+    world.handle([Update(who, None) for who in LEARNERS])
+
+    check_same(reconciled, world)
+    check_same(other.world(world), world)
+
+
 @given(worlds(), histories, cuts)
 @settings(max_examples=60, deadline=None, suppress_health_check=_SLOW)
 def test_a_history_handled_twice_with_deduplication_is_handled_once(

@@ -2,6 +2,7 @@
 
 from lern.adapters.cassandra.accounts import CassandraAccounts
 from lern.adapters.cassandra.attempts import CassandraAttempts
+from lern.adapters.cassandra.directory import CassandraDirectory
 from lern.adapters.cassandra.hierarchies import CassandraHierarchies
 from lern.adapters.cassandra.progress import CassandraProgress
 from lern.adapters.cassandra.session import CassandraSession
@@ -10,6 +11,7 @@ from lern.adapters.cassandra.writes import CassandraWriter
 __all__ = [
     "CassandraAccounts",
     "CassandraAttempts",
+    "CassandraDirectory",
     "CassandraHierarchies",
     "CassandraProgress",
     "CassandraSession",

@@ -26,11 +26,14 @@ _TYPED = {
     CONTENT_CONSUMPTION.name: frozenset(
         {*CONTENT_CONSUMPTION.columns} - {"completionpercentage", "progressdetails"}
     ),
-    USER_ENROLMENTS.name: frozenset(USER_ENROLMENTS.primary_key),
+    USER_ENROLMENTS.name: frozenset(
+        {*USER_ENROLMENTS.primary_key, "active", "completedon", "contentstatus"}
+        | {"issued_certificates", "progress", "status"}
+    ),
     ASSESSMENT_AGGREGATOR.name: frozenset(ASSESSMENT_AGGREGATOR.primary_key),
     USER_ACTIVITY_AGG.name: frozenset(USER_ACTIVITY_AGG.columns),
 }
-"""The columns that rules look at. All others are bytes, as the server has them: whatever types an installation has given
+"""The columns that rules and tools look at. All others are bytes, as the server has them: whatever types an installation has given
 them, they are put back unread and unchanged."""
 
 

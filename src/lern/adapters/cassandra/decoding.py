@@ -99,6 +99,14 @@ def _parts(value: bytes, count: int) -> list[bytes]:
     return parts
 
 
+def _maps(value: bytes) -> list[dict[str, str]]:
+    return [_map(bytes.decode, part) for part in _parts(value, _int(value)[0])]
+
+
+def _truth(value: bytes) -> bool:
+    return value != b"\0"
+
+
 def _whole(value: bytes) -> int:
     return int(_int(value)[0])
 
@@ -113,9 +121,11 @@ def _time(value: bytes) -> Any:  # an aware datetime
 
 DECODERS: Mapping[str, Decoder] = {
     "text": bytes.decode,
+    "boolean": _truth,
     "int": _whole,
     "timestamp": _time,
     "list<text>": _texts,
+    "list<frozen<map<text, text>>>": _maps,
     "map<text, int>": partial(_map, _whole),
     "map<text, double>": partial(_map, _fraction),
     "map<text, timestamp>": partial(_map, _time),

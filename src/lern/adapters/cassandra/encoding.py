@@ -115,9 +115,14 @@ def moment(milliseconds: int) -> datetime:
         return datetime.max.replace(tzinfo=UTC) if milliseconds > 0 else datetime.min.replace(tzinfo=UTC)
 
 
+def _boolean(value: bool) -> bytes:
+    return b"\1" if value else b"\0"
+
+
 ENCODERS: Mapping[str, Encoder] = {
     "text": str.encode,
     "blob": bytes,
+    "boolean": _boolean,
     "int": _int,
     "double": _double,
     "decimal": _decimal,

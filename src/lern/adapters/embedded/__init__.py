@@ -7,6 +7,7 @@ from typing import Any
 
 from lern.adapters.embedded.accounts import EmbeddedAccounts
 from lern.adapters.embedded.database import Database, ProcessLock
+from lern.adapters.embedded.directory import EmbeddedDirectory
 from lern.adapters.embedded.facts import EmbeddedFacts
 from lern.adapters.embedded.log import EmbeddedConsumer, EmbeddedLog
 from lern.adapters.embedded.replays import EmbeddedReplays
@@ -54,6 +55,10 @@ class Embedded:
             attempts=own,
             contents=own,
         )
+
+    def directory(self) -> EmbeddedDirectory:
+        """Who is enrolled."""
+        return EmbeddedDirectory(self._database)
 
     def stores(self, settings: JobSettings) -> EmbeddedStores:
         """The writing port of one job."""
