@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import connected, embedded, own_program, publish
+from bench import connected, embedded, merge, own_program, publish
 from bench.figures import Benchmark
 from bench.load import Load
 from bench.machine import describe, quiet
@@ -53,6 +53,7 @@ def _measure(name: str, options: Namespace) -> Benchmark:
     connected_ones: dict[str, Callable[[Servers], Benchmark]] = {
         "connected": lambda servers: connected.measure(servers, _load(options), options.repeat),
         "publish": lambda servers: publish.measure(servers, options.repeat),
+        "merge": lambda servers: merge.measure(servers, options.repeat),
         "load": lambda servers: own_program.measure(servers, options),
     }
     return connected_ones[name](servers)
@@ -79,7 +80,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         parser.set_defaults(names=["load"])
     else:
         parser.add_argument(
-            "names", nargs="*", metavar="NAME", help="embedded, connected, publish; all by default"
+            "names", nargs="*", metavar="NAME", help="embedded, connected, publish, merge; all by default"
         )
         parser.add_argument(
             "--repeat", type=int, default=3, metavar="N", help="runs of ours and of the floor (default: 3)"
@@ -91,7 +92,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         "--learners", type=int, default=_LEARNERS, metavar="N", help="20 events each (default: 1000)"
     )
     options = parser.parse_args(arguments)
-    known = ["embedded", "connected", "publish"]
+    known = ["embedded", "connected", "publish", "merge"]
     if unknown := [name for name in options.names if name not in (*known, "load")]:
         parser.error(f"no benchmark is called {unknown[0]}; there are {', '.join(known)}")
     options.names = options.names or known

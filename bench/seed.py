@@ -19,7 +19,7 @@ from redis import Redis
 from bench.load import Load
 from bench.place import PARTITIONS, Place
 from bench.servers import Servers, admin, cassandra, redis
-from lern.adapters.tables import CONTENT_HIERARCHY, TABLES, Table
+from lern.adapters.tables import CONTENT_HIERARCHY, QUESTION, TABLES, Table
 
 _WAIT = 30.0
 """Seconds for any answer of an administrator's client."""
@@ -62,6 +62,8 @@ def create(servers: Servers, place: Place) -> None:
                 f"CREATE KEYSPACE IF NOT EXISTS {keyspace} WITH replication ="
                 " {'class': 'SimpleStrategy', 'replication_factor': 1}"
             )
+        fields = ", ".join(f"{name} {cql}" for name, cql in QUESTION.items())
+        session.execute(f"CREATE TYPE IF NOT EXISTS {place.courses}.question ({fields})")
         for table in TABLES:
             session.execute(_definition(place, table))
 
