@@ -6,12 +6,14 @@ process's thread, and what is measured is from the beginning of the first merge 
 """
 
 import json
+import logging
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import structlog
 from cassandra.concurrent import execute_concurrent_with_args
 
 from bench.arrivals import middle
@@ -50,6 +52,7 @@ class Merged:
 
 def measure(servers: Servers, repeat: int) -> Benchmark:
     """Merges embedded and connected in turn."""
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING))
     embedded: list[Merged] = []
     connected: list[Merged] = []
     with Others() as others:
@@ -122,9 +125,16 @@ def _connected(servers: Servers, folder: Path) -> Merged:
             with redis(servers, place.marks) as client:
                 unlink(client, (f"lern:merged:{_new(token, number)}" for number in range(MERGES)))
         with cassandra(servers) as session:
-            query = f"SELECT * FROM {place.courses}.user_content_consumption WHERE userid = %s"  # noqa: S608  # names are ours
+            query = f"SELECT {', '.join(_CHECKED)} FROM {place.courses}.user_content_consumption WHERE userid = %s"  # noqa: S608  # names are ours
             users = [_new(token, number) for number in range(MERGES)]
-            _verify(token, [row._asdict() for user in users for row in session.execute(query, [user])])
+            _verify(
+                token,
+                [
+                    dict(zip(_CHECKED, row, strict=True))
+                    for user in users
+                    for row in session.execute(query, [user])
+                ],
+            )
     return Merged(done.seconds / MERGES)
 
 
@@ -154,6 +164,7 @@ def _fill_tables(servers: Servers, place: Place, token: str) -> None:
 
 
 _KEY = ("userid", "courseid", "batchid", "contentid")
+_CHECKED = (*_KEY, "lastaccesstime", "viewcount", "completedcount")
 
 
 def _old(token: str, number: int) -> str:
@@ -207,8 +218,7 @@ def _expected(token: str) -> Iterator[_Row]:
 
 def _verify(token: str, found: Iterable[_Row]) -> None:
     def counted(rows: Iterable[_Row]) -> Counter[tuple[object, ...]]:
-        columns = (*_KEY, "lastaccesstime", "viewcount", "completedcount")
-        return Counter(tuple(row[column] for column in columns) for row in rows)
+        return Counter(tuple(row[column] for column in _CHECKED) for row in rows)
 
     wrong = counted(_expected(token)) - counted(found)
     if wrong:
