@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from bench import assessments, connected, embedded, own_program, publish, reconcile
+from bench import assessments, connected, embedded, merge, own_program, publish, reconcile
 from bench.figures import Benchmark
 from bench.load import Load
 from bench.machine import describe, quiet
@@ -55,6 +55,7 @@ def _measure(name: str, options: Namespace) -> Benchmark:
         "assessments": lambda servers: assessments.measure(servers, options.repeat),
         "publish": lambda servers: publish.measure(servers, options.repeat),
         "reconcile": reconcile.measure,
+        "merge": lambda servers: merge.measure(servers, options.repeat),
         "load": lambda servers: own_program.measure(servers, options),
     }
     return connected_ones[name](servers)
@@ -84,7 +85,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
             "names",
             nargs="*",
             metavar="NAME",
-            help="embedded, connected, assessments, publish, reconcile; all by default",
+            help="embedded, connected, assessments, publish, reconcile, merge; all by default",
         )
         parser.add_argument(
             "--repeat", type=int, default=3, metavar="N", help="runs of ours and of the floor (default: 3)"
@@ -96,7 +97,7 @@ def _parse(arguments: Sequence[str]) -> Namespace:
         "--learners", type=int, default=_LEARNERS, metavar="N", help="20 events each (default: 1000)"
     )
     options = parser.parse_args(arguments)
-    known = ["embedded", "connected", "assessments", "publish", "reconcile"]
+    known = ["embedded", "connected", "assessments", "publish", "reconcile", "merge"]
     if unknown := [name for name in options.names if name not in (*known, "load")]:
         parser.error(f"no benchmark is called {unknown[0]}; there are {', '.join(known)}")
     options.names = options.names or known

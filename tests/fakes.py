@@ -205,7 +205,7 @@ class Tables:
             case PutRow(table, row):
                 self._put(table, row)
             case SetContributions(user, content, counts):
-                self.origins.setdefault(user, {})[content] = dict(counts)
+                self.origins.setdefault(user, {}).setdefault(content, {}).update(counts)
 
     def _put(self, table: str, row: Row) -> None:
         key = tuple(row[column] for column in KEYS[table])

@@ -155,8 +155,11 @@ class PutRow(msgspec.Struct, frozen=True, gc=False, tag=True):
 
 
 class SetContributions(msgspec.Struct, frozen=True, gc=False, tag=True):
-    """What one content's counts are made of, by the account they came from, the learner's own among them; takes the
-    place of what was remembered. In place before the rows of the same call to `ports.Stores.apply` are."""
+    """What one content's counts are made of, by the account they came from, the learner's own among them.
+
+    What is remembered of other accounts stays: two merges at once lose nothing of each other. In place before the rows
+    of the same call to `ports.Stores.apply` are.
+    """
 
     user: UserId
     content: ContentKey

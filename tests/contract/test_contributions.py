@@ -78,14 +78,17 @@ def test_what_is_set_is_read(ledger: Ledger, user: UserId) -> None:
     }
 
 
-def test_what_is_set_takes_the_place_of_what_was(ledger: Ledger, user: UserId) -> None:
+def test_what_is_set_takes_the_place_of_what_was_and_other_accounts_stay(
+    ledger: Ledger, user: UserId
+) -> None:
     other = CONTENT._replace(batch=BatchId("other"))
     ledger.apply([SetContributions(user, content, {OLD: Counts(3, 1)}) for content in (CONTENT, other)])
 
     ledger.apply([SetContributions(user, CONTENT, {OLDER: Counts(5, 5)})] * 2)
+    ledger.apply([SetContributions(user, CONTENT, {OLDER: Counts(6, 5)})])
 
     assert ledger.read.contributions([user])[user] == {
-        CONTENT: {OLDER: Counts(5, 5)},
+        CONTENT: {OLD: Counts(3, 1), OLDER: Counts(6, 5)},
         other: {OLD: Counts(3, 1)},
     }
 
@@ -113,17 +116,17 @@ def test_it_is_never_forgotten_by_time(redis_settings: RedisSettings, user: User
 
     with Redis(redis_settings.host, redis_settings.port, redis_settings.database) as server:
         assert server.ttl(f"lern:merged:{user}") == -1
-        assert server.hgetall(f"lern:merged:{user}") == {b'["course","batch","do_1"]': b'{"old":[3,1]}'}
+        assert server.hgetall(f"lern:merged:{user}") == {b'["course","batch","do_1","old"]': b"[3,1]"}
     redis.close()
 
 
-@pytest.mark.parametrize("value", [b"", b"3", b'{"old": 3}', b'{"old": [1]}', b"\xff"])
+@pytest.mark.parametrize("value", [b"", b"3", b'{"old": 3}', b"[1]", b"\xff"])
 def test_without_knowing_what_is_there_nothing_goes_on(
     redis_settings: RedisSettings, user: UserId, value: bytes
 ) -> None:
     redis = RedisContributions(redis_settings)
     with Redis(redis_settings.host, redis_settings.port, redis_settings.database) as server:
-        server.hset(f"lern:merged:{user}", '["course","batch","do_1"]', value)
+        server.hset(f"lern:merged:{user}", '["course","batch","do_1","old"]', value)
 
     with pytest.raises(Unavailable, match=f"lern:merged:{user}"):
         redis.contributions([user])

@@ -323,7 +323,7 @@ REDIS = (
         "dedup-redis.host",
         Kind.HOST,
         "{redis.host}",
-        "The Redis server of de-duplication marks and of the journal.",
+        "The Redis server of de-duplication marks, of the journal, and of what merged counts are made of.",
         jobs=ROWS,
     ),
     Key("dedup-redis.port", Kind.PORT, "{redis.port}", "Its port.", jobs=ROWS),
@@ -331,7 +331,7 @@ REDIS = (
         "dedup-redis.database.index",
         Kind.INDEX,
         "13",
-        "The database of de-duplication marks and of the journal.",
+        "The database of de-duplication marks, of the journal, and of what merged counts are made of.",
         jobs=ROWS,
     ),
     Key(

@@ -184,6 +184,23 @@ def test_threads_keep_apart_what_has_an_account_in_common() -> None:
     assert held == ["old", "new"]
 
 
+def test_two_processes_that_merge_into_one_account_at_once_are_put_right_by_another_try() -> None:
+    rows = [consumed("a", viewcount=5), consumed("b", viewcount=4), consumed("new", viewcount=3)]
+    tables = of(user_content_consumption=rows)
+    facts = platform(tables, Topic()).facts
+    both = [
+        plan(merge_user_courses.JOB, records([merge(source, "new")]), facts, context()) for source in "ab"
+    ]
+    for decided in both:
+        tables.apply(decided.steps[0].outcome.writes)
+    key = ("course_1", "batch_1", "do_1")
+    assert counts(tables, "new")[key] == (7, 0)
+
+    merged(tables, ("a", "new"), ("b", "new"))
+
+    assert counts(tables, "new")[key] == (12, 0)
+
+
 def state(tables: Tables) -> object:
     return tables.rows, tables.origins
 

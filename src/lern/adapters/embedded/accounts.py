@@ -103,7 +103,10 @@ def put_row(write: PutRow) -> tuple[str, tuple[object, ...]]:
 
 def set_contributions(write: SetContributions) -> tuple[str, tuple[object, ...]]:
     """The statement that carries out a `SetContributions`, and its values."""
-    sql = "INSERT OR REPLACE INTO contributions VALUES (?, ?, ?, ?, ?)"
+    sql = (
+        "INSERT INTO contributions VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT DO UPDATE SET counts = json_patch(counts, excluded.counts)"
+    )
     return sql, (write.user, *write.content, _json(write.counts).decode())
 
 

@@ -1,29 +1,29 @@
 """What the counts of merged learners are made of, in Redis: a hash for each learner, which never expires."""
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import cast
 
 import msgspec
 
-from lern.adapters.redis.connection import Argument, RedisConnection
-from lern.domain.model import ContentKey, Counts, UserId
+from lern.adapters.redis.connection import Argument, Command, RedisConnection
+from lern.domain.model import BatchId, ContentId, ContentKey, Counts, CourseId, UserId
 from lern.errors import Unavailable
 from lern.job import SetContributions
 from lern.settings.model import RedisSettings
 
 _encode = msgspec.json.Encoder().encode
-_content = msgspec.json.Decoder(ContentKey).decode
-_counts = msgspec.json.Decoder(dict[UserId, Counts]).decode
+_origin = msgspec.json.Decoder(tuple[CourseId, BatchId, ContentId, UserId]).decode
+_counts = msgspec.json.Decoder(Counts).decode
 
-_FIELDS = 2_000
-"""Contents in one command, give or take one."""
+_CONTENTS = 1_000
+"""So many in one command, which the server carries out as a whole."""
 
 
 class RedisContributions:
     """Port `Contributions`, and how they are set: `lern:merged:<user>`, in the database of the marks.
 
-    A field of the hash is `["<course>","<batch>","<content>"]`, its value `{"<user>":[views,completions],...}`.
+    A field of the hash is `["<course>","<batch>","<content>","<account>"]`, its value `[views,completions]`.
     """
 
     def __init__(self, settings: RedisSettings) -> None:
@@ -42,14 +42,14 @@ class RedisContributions:
         return {user: _read(user, answer) for user, answer in zip(asked, answers, strict=True)}
 
     def apply(self, writes: Sequence[SetContributions]) -> None:
-        """Carries out all writes; of two for one content the later one wins. Raises Unavailable."""
-        fields: defaultdict[UserId, list[Argument]] = defaultdict(list)
+        """Carries out all writes, each of them as a whole or not at all. Raises Unavailable."""
+        by_user: defaultdict[UserId, list[SetContributions]] = defaultdict(list)
         for write in writes:
-            fields[write.user] += _encode(write.content), _encode(write.counts)
-        commands = [
-            (b"HSET", _key(user), *values[start : start + 2 * _FIELDS])
-            for user, values in fields.items()
-            for start in range(0, len(values), 2 * _FIELDS)
+            by_user[write.user].append(write)
+        commands: list[Command] = [
+            (b"HSET", _key(user), *_fields(own[start : start + _CONTENTS]))
+            for user, own in by_user.items()
+            for start in range(0, len(own), _CONTENTS)
         ]
         if commands:
             self._connection.exchange(commands)
@@ -59,14 +59,23 @@ class RedisContributions:
         self._connection.close()
 
 
-def _read(user: UserId, answer: Sequence[bytes]) -> dict[ContentKey, Mapping[UserId, Counts]]:
+def _fields(writes: Iterable[SetContributions]) -> Iterator[Argument]:
+    for write in writes:
+        for account, counts in write.counts.items():
+            yield _encode((*write.content, account))
+            yield _encode(counts)
+
+
+def _read(user: UserId, answer: Sequence[bytes]) -> dict[ContentKey, dict[UserId, Counts]]:
+    found: defaultdict[ContentKey, dict[UserId, Counts]] = defaultdict(dict)
     try:
-        return {
-            _content(field): _counts(value) for field, value in zip(answer[::2], answer[1::2], strict=True)
-        }
+        for field, value in zip(answer[::2], answer[1::2], strict=True):
+            course, batch, content, account = _origin(field)
+            found[ContentKey(course, batch, content)][account] = _counts(value)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # To go on without would add counts a second time.
         raise Unavailable("redis", f"{_key(user)} does not hold what was written there") from error
+    return dict(found)
 
 
 def _key(user: UserId) -> str:
