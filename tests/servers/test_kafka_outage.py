@@ -1,5 +1,6 @@
 """What happens while Kafka is down, and what is left of it afterwards: nothing."""
 
+import random
 import threading
 import time
 import uuid
@@ -12,7 +13,7 @@ from structlog.testing import capture_logs
 
 from lern.adapters.kafka import KafkaConsumer, KafkaLog, Timing
 from lern.errors import Unavailable
-from lern.job import Message
+from lern.job import Message, Place
 from lern.ports import Partition
 from lern.settings.model import KafkaSettings
 
@@ -195,6 +196,27 @@ def test_a_consumer_that_finds_no_kafka_says_so_and_closes_quickly() -> None:
     assert time.monotonic() - start < 6
 
 
+def test_reading_what_a_topic_holds_says_when_kafka_goes_away_in_the_middle(
+    kafka_address: str, log: KafkaLog, outage: "Outage"
+) -> None:
+    topic = f"large-{uuid.uuid4().hex}"
+    patient = KafkaLog(KafkaSettings(kafka_address))
+    patient.create([topic], 1)
+    patient.send([Message(topic, b"key", random.randbytes(20_000)) for _ in range(1000)])
+    patient.close()
+    stored = log.stored(topic)
+    next(stored)
+
+    outage.stop("kafka")
+    start = time.monotonic()
+    with pytest.raises(Unavailable, match="kafka"):
+        list(stored)
+    assert time.monotonic() - start < 10
+    outage.start("kafka")
+
+    assert len(list(log.stored(topic))) == 1000
+
+
 def test_a_log_that_finds_no_kafka_says_so() -> None:
     log = KafkaLog(KafkaSettings(_NOWHERE), Timing(delivery=1.0, request=1.0))
 
@@ -202,6 +224,9 @@ def test_a_log_that_finds_no_kafka_says_so() -> None:
         lambda: log.send([Message("topic", None, b"value")]),
         lambda: log.create(["topic"], 1),
         lambda: next(log.read("topic", from_beginning=True)),
+        lambda: log.spans("topic"),
+        lambda: next(log.stored("topic")),
+        lambda: log.at(Place("topic", 0, 0)),
         log.topics,
     ):
         with pytest.raises(Unavailable, match=r"Connection refused|Broker transport failure"):

@@ -1,6 +1,6 @@
 """`lern failed`: what could not be handled, why, and once more."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated
@@ -23,7 +23,7 @@ from lern.cli.options import (
 )
 from lern.cli.run import stop_on_signals
 from lern.cli.times import since_when
-from lern.engines.replay import Fate, Origins, replay
+from lern.engines.replay import Fate, Origins, chunks, replay
 from lern.job import Place, Record
 from lern.ports import Replays
 from lern.settings import Loaded
@@ -33,7 +33,6 @@ from lern.wire.failed import Failed, read_failed
 app = typer.Typer(help="What could not be handled: which, why, and once more.", no_args_is_help=True)
 
 _INTERRUPTED = 130
-_AT_ONCE = 500
 
 JobNames = Annotated[
     list[str] | None, typer.Option("--job", metavar="JOB", help="Only records of this job; may be repeated.")
@@ -90,7 +89,7 @@ def show_list(
         for topic, settings in site.topics.items():
             replays = site.installation.replays(settings)
             with _progress(site, topic, wanted, "reading") as records:
-                for chunk in _chunks(records):
+                for chunk in chunks(records):
                     seen = replays.seen(chunk)
                     for record in chunk:
                         failed = read_failed(record)
@@ -243,14 +242,3 @@ def _place(text: str) -> Place:
     if not topic or len(numbers) != 2:
         raise typer.BadParameter(f"{text} is no TOPIC/PARTITION/OFFSET", param_hint="PLACE")
     return Place(topic, *map(int, numbers))
-
-
-def _chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
-    chunk: list[Record] = []
-    for record in records:
-        chunk.append(record)
-        if len(chunk) == _AT_ONCE:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk

@@ -83,7 +83,7 @@ def learners(seed: int, count: int) -> list[Learner]:
 
 
 def _learner(seed: int, number: int, names: list[str]) -> Learner:
-    own = _source(seed, number, "person")
+    own = chance(seed, number, "person")
     by_chance = own.choices(_PACES, [pace.share for pace in _PACES])[0]
     name = names[number % len(names)]
     return Learner(
@@ -97,7 +97,7 @@ def _learner(seed: int, number: int, names: list[str]) -> Learner:
 
 def weeks(seed: int, learner: Learner, course: Course) -> Iterator[list[Study]]:
     """What the learner does, one list a week."""
-    own = _source(seed, learner.number, "study")
+    own = chance(seed, learner.number, "study")
     pace = learner.pace
     begins = own.randint(*pace.begins)
     ends = begins + own.randint(*pace.weeks)
@@ -133,7 +133,7 @@ def _week(own: random.Random, learner: Learner, contents: list[str], peeks: list
         yield Study(_STUDY_SECONDS + own.random() * 40000, learner, ((content, Status.COMPLETED),), 1)
 
 
-def _source(seed: int, number: int, purpose: str) -> random.Random:
+def chance(seed: int, number: int, purpose: str) -> random.Random:
     """A source of chance of one's own, so that a learner is the same however many others there are."""
     return random.Random(f"{seed} {number} {purpose}")  # noqa: S311  # play, no secret
 

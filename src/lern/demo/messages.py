@@ -24,7 +24,7 @@ def published(node: Node, at: datetime) -> bytes:
         "mimeType": node.mime_type,
         "status": "Live",
     }
-    return _request("Publish Process", node.identifier, "Content", edata, at)
+    return request("Publish Process", node.identifier, "Content", edata, at)
 
 
 def studied(user: UserId, course: str, contents: Contents, at: datetime) -> bytes:
@@ -37,7 +37,7 @@ def studied(user: UserId, course: str, contents: Contents, at: datetime) -> byte
         "batchId": BATCH,
         "contents": [{"contentId": content, "status": int(status)} for content, status in contents],
     }
-    return _request("Course Batch Updater", f"{BATCH}_{user}", "CourseBatchEnrolment", edata, at)
+    return request("Course Batch Updater", f"{BATCH}_{user}", "CourseBatchEnrolment", edata, at)
 
 
 def malformed_publication(course: Course, at: datetime) -> bytes:
@@ -57,7 +57,7 @@ def malformed_studies(user: UserId, course: Course, at: datetime) -> list[bytes]
     ]
 
 
-def _request(actor: str, about: str, kind: str, edata: Mapping[str, object], at: datetime) -> bytes:
+def request(actor: str, about: str, kind: str, edata: Mapping[str, object], at: datetime) -> bytes:
     """The common envelope."""
     millis = milliseconds(at)
     return _encode(

@@ -49,6 +49,7 @@ def show_report(console: Console, story: Story, results: Results, sent: Sent, se
     _show_course(console, story, results)
     _show_learners(console, story, results)
     _show_messages(console, results, sent)
+    _show_failures(console, results)
     speed = f": {sent.messages / sent.seconds:,.0f} a second" if sent.messages >= _TOO_FEW else ""
     _title(console, "Speed")
     _say(
@@ -135,8 +136,17 @@ def _show_messages(console: Console, results: Results, sent: Sent) -> None:
     for topic in results.topics:
         table.add_row(topic.name, f"{topic.messages:,}", topic.holds)
     _show(console, table)
+
+
+def _show_failures(console: Console, results: Results) -> None:
+    _title(console, f"What failed: {len(results.failures):,} messages")
+    _say(
+        console,
+        "Each lies on its job's failed topic with the reason, and everything else went on."
+        " Once a cause is gone, lern failed replay sends the messages again.",
+    )
     for topic, failures in groupby(results.failures, lambda one: one.topic):
-        console.print(Padding(Text(f"Why messages are on {topic}", "dim"), (0, 0, 0, 2)))
+        console.print(Padding(Text(f"On {topic}", "dim"), (0, 0, 0, 2)))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         for one in failures:
             table.add_row(one.code, one.reason)

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
 from typing import NamedTuple
 
 from lern.errors import BadEvent, Refused
@@ -20,7 +19,9 @@ from lern.ports import Log, Replays
 from lern.wire.failed import Failed, again, read_failed
 
 _CHUNK = 200
-"""Records of one turn."""
+"""Records of one turn, at most."""
+_BYTES = 4_000_000
+"""About so large they are together, at most: a record may have a megabyte."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,14 +91,27 @@ def replay(
     A dry run tells the same, and sends and remembers nothing. Raises Unavailable: what was told is done, and a chunk of
     the rest may be.
     """
-    remaining = iter(records)
-    while chunk := list(islice(remaining, _CHUNK)):
+    for chunk in chunks(records):
         with nullcontext() if dry_run else replays.turn():
             seen = () if even_again else replays.seen(chunk)
             told = [_considered(record, seen, origins) for record in chunk]
             if not dry_run:
                 told = _carried_out(told, log, replays)
         yield from told
+
+
+def chunks(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Records that are handled together: not too many, and not too large."""
+    chunk: list[Record] = []
+    size = 0
+    for record in records:
+        chunk.append(record)
+        size += len(record.value or b"")
+        if len(chunk) >= _CHUNK or size >= _BYTES:
+            yield chunk
+            chunk, size = [], 0
+    if chunk:
+        yield chunk
 
 
 def _considered(record: Record, seen: Collection[Place], origins: Origins) -> Told:

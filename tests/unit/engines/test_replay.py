@@ -95,6 +95,13 @@ def test_a_process_that_is_killed_between_sending_and_remembering_has_lost_nothi
     assert len(values) == 450 + 200
 
 
+def test_large_records_are_sent_a_few_at_a_time(log: Letters, remembered: Remembered) -> None:
+    records = [failed(b"x" * 1_000_000, offset) for offset in range(10)]
+
+    assert fates(list(replay(records, ORIGINS, log, remembered))) == [Fate.SENT] * 10
+    assert remembered.turns == 3
+
+
 def test_what_the_log_refuses_is_told_and_the_rest_goes(log: Letters, remembered: Remembered) -> None:
     log.refuses = lambda message: message.value == b"large"
     records = [failed(b"0", 0), failed(b"large", 1), failed(b"2", 2)]
