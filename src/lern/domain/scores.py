@@ -4,7 +4,8 @@ Source: jobs, section 4 steps 3, 5, 7 and 8. Scores are decimal numbers that hap
 are added and rounded as they are written, so that 0.1 and 0.2 make 0.3.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -79,6 +80,17 @@ def best(ordered: Iterable[Attempt]) -> Mapping[ContentId, Attempt]:
         if before is None or attempt.score > before.score:
             found[attempt.content] = attempt
     return found
+
+
+def aggregates(ordered: Sequence[Attempt]) -> dict[str, float]:
+    """What `user_activity_agg` holds of attempts: of each content the best score, its maximum, and how many there are."""
+    values: dict[str, float] = {}
+    for content, attempt in best(ordered).items():
+        values[f"score:{content}"] = attempt.score
+        values[f"max_score:{content}"] = attempt.max_score
+    for content, number in Counter(attempt.content for attempt in ordered).items():
+        values[f"attempts_count:{content}"] = float(number)
+    return values
 
 
 def last_made(attempts: Iterable[Attempt]) -> Attempt | None:

@@ -7,7 +7,6 @@ the scores are computed anew, and for each event that was not skipped it is aske
 Source: jobs, section 4.
 """
 
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -86,8 +85,10 @@ def decide(key: EnrolmentKey, events: Sequence[AssessEvent], known: Known, conte
             before = attempts.get(this)
             if before and before.attempted_on and event.attempted_on <= before.attempted_on:
                 continue
-            first = stored[this].created_on if this in stored else None if before else context.now
-            stored[this] = write = _attempt(event, first, context)
+            created_on = context.now if before is None else None
+            if this in stored:
+                created_on = stored[this].created_on
+            stored[this] = write = _attempt(event, created_on, context)
             attempts[this] = Attempt(*this, write.attempted_on, write.score, write.max_score)
             contents.add(event.content)
             last = scores.last_made([attempts[this], *([last] if last else [])])
@@ -131,14 +132,9 @@ def _attempt(event: AssessEvent, created_on: datetime | None, context: Context) 
 def _aggregates(key: EnrolmentKey, attempts: Iterable[Attempt], context: Context) -> SetAggregates:
     """The scores of all attempts of an enrolment, and a text for each."""
     ordered = scores.in_order(attempts)
-    values: dict[str, float] = {}
-    for content, best in scores.best(ordered).items():
-        values[f"score:{content}"] = best.score
-        values[f"max_score:{content}"] = best.max_score
-    for content, number in Counter(attempt.content for attempt in ordered).items():
-        values[f"attempts_count:{content}"] = float(number)
     kind = context.settings.assessment.detail_type
     details = [attempt_details.write(attempt, kind) for attempt in ordered]
+    values = scores.aggregates(ordered)
     return SetAggregates(key.course, key.user, key.context, values, context.now, details=details)
 
 
@@ -151,22 +147,15 @@ def _looked_up(
     key: EnrolmentKey, events: Sequence[AssessEvent], known: Known, context: Context
 ) -> dict[Count, int]:
     """Where leaf nodes and numbers of questions were found."""
-    asked = {
-        event.content: known.questions[event.content] for event in events if event.content in known.questions
-    }
-    found = bool(known.leaves[key.course]) + sum(total.was_cached for total in asked.values())
-    called = (
-        []
-        if context.settings.assessment.content_read_api is None
-        else [total for total in asked.values() if not total.was_cached]
-    )
-    answered = sum(total.total is not None for total in called)
-    return {
-        Count.CACHE_HITS: found,
-        Count.CACHE_MISSES: 1 + len(asked) - found,
-        Count.API_HITS: answered,
-        Count.API_FAILURES: len(called) - answered,
-    }
+    contents = {event.content for event in events} & known.questions.keys()
+    totals = [known.questions[content] for content in contents]
+    hits = sum(total.was_cached for total in totals) + bool(known.leaves[key.course])
+    counts = {Count.CACHE_HITS: hits, Count.CACHE_MISSES: 1 + len(totals) - hits}
+    if context.settings.assessment.content_read_api:
+        called = [total for total in totals if not total.was_cached]
+        answered = sum(total.total is not None for total in called)
+        counts |= {Count.API_HITS: answered, Count.API_FAILURES: len(called) - answered}
+    return counts
 
 
 JOB: Job[AssessEvent, EnrolmentKey, Known] = Job(
