@@ -87,6 +87,20 @@ def test_attempts_of_other_learners_courses_and_batches_stay_out(
     assert len(assessments.attempts.attempts(others)) == 3
 
 
+def test_an_attempt_is_found_once_whatever_else_is_asked_for(
+    assessments: "Installation", enrolment: EnrolmentKey
+) -> None:
+    """Learners in several batches of a course: requests for some of them bring rows of the others as well."""
+    keys = [
+        enrolment._replace(user=UserId(f"{enrolment.user}-{user}"), batch=BatchId(f"b{batch}"))
+        for batch in range(4)
+        for user in range(2)
+    ]
+    assessments.put(_TABLE, [scored(key, "a", "1", 1.0) for key in keys])
+
+    assert assessments.attempts.attempts(keys) == {key: [made("a", "1", 1.0)] for key in keys}
+
+
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(data=st.data(), learners=st.integers(1, 30), courses=st.integers(1, 4), batches=st.integers(1, 3))
 def test_whatever_is_asked_together_the_same_is_found_as_alone(

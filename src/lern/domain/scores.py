@@ -5,7 +5,7 @@ are added and rounded as they are written, so that 0.1 and 0.2 make 0.3.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -67,19 +67,6 @@ def total(answers: Iterable[Answer]) -> Total:
     return Total(float(score), float(maximum), f"{_rounded(score)}/{_rounded(maximum)}")
 
 
-def aggregates(attempts: Iterable[Attempt]) -> dict[str, float]:
-    """The entries of `aggregates` that attempts lead to: of each content the best attempt's score and maximum, and how
-    many attempts there are."""
-    every = list(attempts)
-    values: dict[str, float] = {}
-    for content, one in best(every).items():
-        values[f"score:{content}"] = one.score
-        values[f"max_score:{content}"] = one.max_score
-    for content, number in Counter(attempt.content for attempt in every).items():
-        values[f"attempts_count:{content}"] = float(number)
-    return values
-
-
 def in_order(attempts: Iterable[Attempt]) -> list[Attempt]:
     """By content and attempt, as they are stored."""
     return sorted(attempts, key=_ORDER)
@@ -93,6 +80,17 @@ def best(ordered: Iterable[Attempt]) -> Mapping[ContentId, Attempt]:
         if before is None or attempt.score > before.score:
             found[attempt.content] = attempt
     return found
+
+
+def aggregates(ordered: Sequence[Attempt]) -> dict[str, float]:
+    """What `user_activity_agg` holds of attempts: of each content the best score, its maximum, and how many there are."""
+    values: dict[str, float] = {}
+    for content, attempt in best(ordered).items():
+        values[f"score:{content}"] = attempt.score
+        values[f"max_score:{content}"] = attempt.max_score
+    for content, number in Counter(attempt.content for attempt in ordered).items():
+        values[f"attempts_count:{content}"] = float(number)
+    return values
 
 
 def last_made(attempts: Iterable[Attempt]) -> Attempt | None:

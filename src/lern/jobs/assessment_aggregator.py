@@ -85,8 +85,10 @@ def decide(key: EnrolmentKey, events: Sequence[AssessEvent], known: Known, conte
             before = attempts.get(this)
             if before and before.attempted_on and event.attempted_on <= before.attempted_on:
                 continue
-            first = stored[this].created_on if this in stored else None if before else context.now
-            stored[this] = write = _attempt(event, first, context)
+            created_on = context.now if before is None else None
+            if this in stored:
+                created_on = stored[this].created_on
+            stored[this] = write = _attempt(event, created_on, context)
             attempts[this] = Attempt(*this, write.attempted_on, write.score, write.max_score)
             contents.add(event.content)
             last = scores.last_made([attempts[this], *([last] if last else [])])
@@ -132,9 +134,8 @@ def _aggregates(key: EnrolmentKey, attempts: Iterable[Attempt], context: Context
     ordered = scores.in_order(attempts)
     kind = context.settings.assessment.detail_type
     details = [attempt_details.write(attempt, kind) for attempt in ordered]
-    return SetAggregates(
-        key.course, key.user, key.context, scores.aggregates(ordered), context.now, details=details
-    )
+    values = scores.aggregates(ordered)
+    return SetAggregates(key.course, key.user, key.context, values, context.now, details=details)
 
 
 def _request(key: EnrolmentKey, attempt: str, context: Context) -> Message:
@@ -146,22 +147,15 @@ def _looked_up(
     key: EnrolmentKey, events: Sequence[AssessEvent], known: Known, context: Context
 ) -> dict[Count, int]:
     """Where leaf nodes and numbers of questions were found."""
-    asked = {
-        event.content: known.questions[event.content] for event in events if event.content in known.questions
-    }
-    found = bool(known.leaves[key.course]) + sum(total.was_cached for total in asked.values())
-    called = (
-        []
-        if context.settings.assessment.content_read_api is None
-        else [total for total in asked.values() if not total.was_cached]
-    )
-    answered = sum(total.total is not None for total in called)
-    return {
-        Count.CACHE_HITS: found,
-        Count.CACHE_MISSES: 1 + len(asked) - found,
-        Count.API_HITS: answered,
-        Count.API_FAILURES: len(called) - answered,
-    }
+    contents = {event.content for event in events} & known.questions.keys()
+    totals = [known.questions[content] for content in contents]
+    hits = sum(total.was_cached for total in totals) + bool(known.leaves[key.course])
+    counts = {Count.CACHE_HITS: hits, Count.CACHE_MISSES: 1 + len(totals) - hits}
+    if context.settings.assessment.content_read_api:
+        called = [total for total in totals if not total.was_cached]
+        answered = sum(total.total is not None for total in called)
+        counts |= {Count.API_HITS: answered, Count.API_FAILURES: len(called) - answered}
+    return counts
 
 
 JOB: Job[AssessEvent, EnrolmentKey, Known] = Job(

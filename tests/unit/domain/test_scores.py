@@ -112,6 +112,20 @@ def test_of_equal_attempts_the_first_in_their_order_is_best() -> None:
         assert [each.attempt for each in scores.in_order(order)] == ["10", "9", "B", "a"]
 
 
+def test_aggregates_tell_of_each_content_the_best_attempt_and_how_many_there_are() -> None:
+    attempts = [attempt("x", "1", 3, 4), attempt("x", "2", 1, 9), attempt("y", "1", 0, 0)]
+
+    assert scores.aggregates(attempts) == {
+        "score:x": 3.0,
+        "max_score:x": 4.0,
+        "attempts_count:x": 2.0,
+        "score:y": 0.0,
+        "max_score:y": 0.0,
+        "attempts_count:y": 1.0,
+    }
+    assert scores.aggregates([]) == {}
+
+
 attempts_of_any_kind = st.lists(
     st.builds(
         attempt,

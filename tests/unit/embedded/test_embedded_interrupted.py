@@ -7,20 +7,33 @@ from pathlib import Path
 
 import pytest
 from tests.embedded_file import Row, everything
-from tests.events import COLLECTION, context, publish, records, settings, sync, update
+from tests.events import COLLECTION, answer, assessment, context, publish, records, settings, sync, update
 from tests.fakes import How, Trouble, troubled, turn
 
 from lern.adapters.embedded import Embedded
 from lern.engines.turn import AnyJob
 from lern.errors import Unavailable
 from lern.job import Record
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.jobs import activity_aggregate_updater, assessment_aggregator, relation_cache_updater
 from lern.ports import Platform
 
 TURNS: list[tuple[AnyJob, list[Record]]] = [
     (activity_aggregate_updater.JOB, records([update("a"), update("a", "b", user="user_2"), b"no JSON"])),
     (relation_cache_updater.JOB, records([publish(), publish("none")], topic="published")),
     (activity_aggregate_updater.JOB, records([update("b"), sync(user="user_2"), update("b")], first=3)),
+    (
+        assessment_aggregator.JOB,
+        records(
+            [assessment(answer(), content="a"), assessment(answer(), content="b"), b"no JSON"],
+            topic="attempts",
+        ),
+    ),
+    (
+        assessment_aggregator.JOB,
+        records(
+            [assessment(answer(), content="b"), assessment(answer(), content="u")], first=3, topic="attempts"
+        ),
+    ),
 ]
 """The first finds no relations in the cache. De-duplication is off: whatever is done twice shows."""
 
@@ -60,7 +73,7 @@ def _attempt(embedded: Embedded, job: AnyJob, batch: Sequence[Record], trouble: 
 def test_a_call_that_fails_once_changes_nothing_in_the_end(tmp_path: Path, how: How) -> None:
     undisturbed = Trouble()
     expected = carried_out(tmp_path / "expected.db", undisturbed)
-    assert len(expected["messages"]) == 13
+    assert len(expected["messages"]) == 17
 
     for at, called in enumerate(undisturbed.calls):
         found = carried_out(tmp_path / f"{at}.db", Trouble(at, how))

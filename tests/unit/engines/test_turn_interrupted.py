@@ -5,14 +5,25 @@ import json
 from collections.abc import Sequence
 
 import pytest
-from tests.events import COLLECTION, context, publish, records, request, settings, sync, update
+from tests.events import (
+    COLLECTION,
+    answer,
+    assessment,
+    context,
+    publish,
+    records,
+    request,
+    settings,
+    sync,
+    update,
+)
 from tests.fakes import How, Tables, Topic, Trouble, platform, troubled, turn
 
 from lern.domain.model import BatchId, CourseId, Enrolment, EnrolmentKey, UserId
 from lern.engines.turn import AnyJob
 from lern.errors import Unavailable
 from lern.job import Message, Record
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.jobs import activity_aggregate_updater, assessment_aggregator, relation_cache_updater
 from lern.settings.model import JobSettings
 
 COURSE = CourseId("course_1")
@@ -30,6 +41,22 @@ PROGRESS = records(
 )
 """Completes the course for two learners; the relation cache is empty before."""
 LATER = records([update("a"), update("c"), sync(), update("a", "b", user="user_2")], first=len(PROGRESS))
+
+
+ATTEMPTS = records(
+    [
+        assessment(answer("q1"), answer("q2", 2), at=5),
+        b"no JSON",
+        assessment(answer("q1", 2), at=5),
+        assessment(answer("q1", 2), at=4, attempt="attempt_2"),
+        assessment(answer("q1", 0), at=6),
+        assessment(answer(), user="user_2"),
+        assessment(user="user_3"),
+    ]
+)
+MORE_ATTEMPTS = records(
+    [assessment(answer(), at=6), assessment(answer(), at=7), assessment()], first=len(ATTEMPTS)
+)
 
 
 def stored() -> Tables:
@@ -69,11 +96,13 @@ def calls(job: AnyJob, batches: Sequence[Sequence[Record]]) -> list[str]:
 
 JOBS: dict[str, tuple[AnyJob, list[list[Record]]]] = {
     "progress": (activity_aggregate_updater.JOB, [PROGRESS, LATER]),
+    "scores": (assessment_aggregator.JOB, [ATTEMPTS, MORE_ATTEMPTS]),
     "relations": (relation_cache_updater.JOB, [records([publish(), publish("none"), b"no JSON"])]),
 }
 
 
 def test_all_ports_are_called() -> None:
+    assert {"attempts", "members", "record", "apply"} < set(calls(*JOBS["scores"]))
     assert set(calls(*JOBS["progress"])) == {
         *("recall", "record", "forget"),
         *("seen", "consumption", "enrolments", "members", "statuses", "hierarchies"),

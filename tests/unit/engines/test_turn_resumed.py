@@ -9,7 +9,16 @@ from tests import toy
 from tests.events import NOW, context, records
 from tests.fakes import Tables, Topic, Trouble, platform, troubled, turn
 
-from lern.domain.model import BatchId, ContentId, CourseId, EnrolmentKey, Relation, RelationKey, UserId
+from lern.domain.model import (
+    AttemptId,
+    BatchId,
+    ContentId,
+    CourseId,
+    EnrolmentKey,
+    Relation,
+    RelationKey,
+    UserId,
+)
 from lern.engines.turn import Plan, plan, resume, settle
 from lern.errors import Refused, Unavailable
 from lern.job import (
@@ -18,9 +27,11 @@ from lern.job import (
     Job,
     Message,
     Outcome,
+    Question,
     Record,
     ReplaceRelation,
     SetAggregates,
+    SetAttempt,
     SetConsumption,
     SetEnrolment,
     SetUnit,
@@ -155,6 +166,7 @@ def test_a_refused_write_whose_message_is_not_read_yet_waits_for_it() -> None:
 def test_every_kind_of_write_and_message_survives_the_journal() -> None:
     at = datetime(2024, 2, 29, 23, 59, 59, 999000, tzinfo=UTC)
     key = RelationKey(COURSE, "unit", Relation.ANCESTORS)
+    question = Question("q", at, 2.0, 0.1, "mcq", "", [{"1": "गणित"}], [{}], "", "0.25")
     writes: list[Write] = [
         SetConsumption(WHO, ContentId("गणित"), 2, 3, 4),
         SetAggregates("unit", WHO.user, WHO.context, {"completedCount": 2.0, "score:do_1": 0.1}, at),
@@ -164,6 +176,13 @@ def test_every_kind_of_write_and_message_survives_the_journal() -> None:
         ReplaceRelation(key, frozenset({"a", "b"})),
         ReplaceRelation(key, frozenset()),
         SetUnit("unit", b'{"a": "\xff\x00"}'),
+        SetAggregates(COURSE, WHO.user, WHO.context, {}, at, details=["{}"]),
+        *(
+            SetAttempt(
+                WHO, ContentId("quiz"), AttemptId("a"), created, at, at, 0.1, 2.0, "0.1/2.0", [question]
+            )
+            for created in (at, None)
+        ),
     ]
     messages = [Message("out", None, b"\xff\x00", (("name", b"\xff"),)), Message("out", b"\xff", b"")]
 

@@ -1,14 +1,15 @@
 """Reads of attempts at assessments."""
 
+from collections import defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from itertools import groupby
-from operator import attrgetter, itemgetter
+from operator import itemgetter
 
 from lern.adapters.cassandra.encoding import moment
 from lern.adapters.cassandra.progress import enrolment_key, pages
 from lern.adapters.cassandra.session import CassandraSession
 from lern.adapters.tables import ASSESSMENT_AGGREGATOR
-from lern.domain.model import Attempt, EnrolmentKey
+from lern.domain.model import Attempt, AttemptId, ContentId, EnrolmentKey
 from lern.settings.model import Tables
 
 _KEY = ("user_id", "course_id", "batch_id")
@@ -27,16 +28,23 @@ class CassandraAttempts:
     def attempts(self, keys: Collection[EnrolmentKey]) -> Mapping[EnrolmentKey, Sequence[Attempt]]:
         """As `ports.AttemptStore.attempts`."""
         wanted = frozenset(keys)
-        found: dict[EnrolmentKey, list[Attempt]] = {}
+        # What one request brings besides what it asks for, another may ask for: a row can come twice.
+        found: defaultdict[EnrolmentKey, dict[tuple[ContentId, AttemptId], Attempt]] = defaultdict(dict)
         for page in pages(self._session, (self._table, ASSESSMENT_AGGREGATOR), _KEY, _COLUMNS, wanted):
             for key, rows in groupby(page, itemgetter(0, 1, 2)):
                 if key in wanted:
-                    found.setdefault(enrolment_key(key), []).extend(
-                        Attempt(
-                            content, attempt, None if at is None else moment(at), score or 0.0, most or 0.0
+                    found[enrolment_key(key)].update(
+                        (
+                            (content, attempt),
+                            Attempt(
+                                content,
+                                attempt,
+                                None if at is None else moment(at),
+                                score or 0.0,
+                                most or 0.0,
+                            ),
                         )
                         for _, _, _, content, attempt, at, score, most in rows
                     )
-        for attempts in found.values():
-            attempts.sort(key=attrgetter("content", "attempt"))  # pages come in any order
-        return found
+        # Pages come in any order.
+        return {key: [attempts[which] for which in sorted(attempts)] for key, attempts in found.items()}
