@@ -35,7 +35,7 @@ def measure(servers: Servers, learners: int = LEARNERS) -> Benchmark:
     """Mends a course once, and looks at it twice."""
     load = Load(new_token(), learners=learners)
     place = own(load.token)
-    with tempfile.TemporaryDirectory(prefix="lern-bench-") as name, prepared(servers, place):
+    with tempfile.TemporaryDirectory(prefix="lern-bench-") as name, prepared(servers, place, groups=False):
         folder = Path(name)
         config = write_settings(place, servers, folder / "run.conf")
         with config.open("a") as file:

@@ -230,8 +230,7 @@ def test_an_explanation_is_json_in_a_pipe_and_its_command_mends_the_case(folder:
     found = json.loads(before.stdout)
     assert (found["user"], found["course"], found["batch"]) == ("u0", "c", "b")
     [verdict] = found["verdicts"]
-    code, _, command = verdict
-    assert code == "rows-differ"
+    assert verdict["code"] == "rows-differ"
     facts = {fact["name"]: fact for section in found["sections"] for fact in section["facts"]}
     assert facts["progress"] == {
         "name": "progress",
@@ -242,11 +241,11 @@ def test_an_explanation_is_json_in_a_pipe_and_its_command_mends_the_case(folder:
     }
     assert facts["c2 (required)"]["value"] == "nothing stored"
 
-    assert lern(folder, *command.split()[1:]).returncode == 0
+    assert lern(folder, *verdict["command"].split()[1:]).returncode == 0
 
     [after] = json.loads(lern(folder, "explain", *_WHO).stdout)["verdicts"]
-    assert after[0] == "contents-missing"
-    assert "c2" in after[1]
+    assert after["code"] == "contents-missing"
+    assert "c2" in after["sentence"]
 
 
 def test_an_explanation_is_a_page_on_a_terminal(folder: Path) -> None:

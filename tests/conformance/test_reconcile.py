@@ -5,6 +5,7 @@ import subprocess
 import time
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from tests.conformance.conftest import NewSite
@@ -15,6 +16,9 @@ from tests.conformance.load import Feed, Load, Outcome
 from tests.conformance.process import LERN, Running, config, environment, lern
 from tests.conformance.servers import ENROLMENTS, eventually, unique
 from tests.conformance.site import ACTIVITY, RECONCILIATION, Site
+
+if TYPE_CHECKING:
+    from tests.conftest import Outage
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +117,32 @@ def test_after_kills_a_run_goes_on_where_it_was(site: Site, state: Path) -> None
     # At worst, one page that was being told of is told of again at each kill.
     assert max(Counter(requests).values()) <= 4
     assert list(state.iterdir()) == []
+
+
+@pytest.mark.timeout(300)
+def test_an_outage_ends_a_run_and_the_next_goes_on(site: Site, outage: "Outage") -> None:
+    damaged = Damaged.made(site, 300)
+    one = damaged.learners[0]
+    command = ["reconcile", "--course", one.course, "--batch", one.batch, "--rate", "50"]
+    process = subprocess.Popen(
+        [LERN, *command, *config(site, RECONCILIATION)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        env=environment(),
+    )
+    assert eventually(lambda: right(damaged), (60).__le__, 40) >= 60, "the second page has not begun"
+    outage.stop("cassandra", kill=True)
+    errors = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 1
+    assert "enrolments; --resume goes on" in errors
+    assert "error: cassandra: " in errors
+
+    outage.start("cassandra")
+    last = reconcile(site, damaged, "--resume")
+    assert "going on behind" in last.stderr
+    assert eventually(damaged.seen, damaged.expected().__eq__) == damaged.expected()
+    audits, requests = damaged.told()
+    assert set(audits) == set(requests) == set(damaged.completed)
 
 
 def test_the_rate_is_kept(site: Site) -> None:

@@ -31,6 +31,7 @@ from lern.cli.resuming import Bookmark
 from lern.cli.run import stop_on_signals
 from lern.domain.model import BatchId, CourseId, EnrolmentKey, UserId
 from lern.engines.reconcile import Change, finish, preview, reconcile
+from lern.errors import Unavailable
 from lern.jobs import enrolment_reconciliation
 from lern.ports import EnrolledPage, Partition, Upkeep
 from lern.settings.model import JobSettings, Profile
@@ -170,6 +171,10 @@ class _Work:
         try:
             self._finish_the_last()
             ended = self._pages(after, bookmark)
+        except Unavailable:
+            if self.seen:
+                tell(f"stopped after {self.seen} enrolments" + "; --resume goes on" * bool(bookmark))
+            raise
         finally:
             if bookmark:
                 bookmark.close(finished=ended)

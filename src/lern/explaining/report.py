@@ -230,6 +230,8 @@ def _enrolment(case: Evidence, sources: _Sources) -> Iterator[Fact]:
         if column == "status":
             value, expected = _status(value), _status(expected) if column in wrong else None
         yield Fact(column, value, sources.enrolment(column), state, expected)
+    if case.others:
+        yield Fact("other batches of the course", list(case.others), sources.enrolment())
 
 
 def _attempts(case: Evidence, sources: _Sources) -> Iterator[Fact]:

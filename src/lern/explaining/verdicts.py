@@ -4,7 +4,8 @@ import shlex
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import NamedTuple
+
+import msgspec
 
 from lern.errors import Refused, Rejection
 from lern.explaining.evidence import Evidence
@@ -32,7 +33,7 @@ class Code(StrEnum):
     ALL_RIGHT = "all-right"
 
 
-class Verdict(NamedTuple):
+class Verdict(msgspec.Struct, frozen=True):
     """One finding, and the command that mends it where one does."""
 
     code: Code

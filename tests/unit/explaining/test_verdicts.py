@@ -255,6 +255,14 @@ def test_a_learner_who_is_not_enrolled_may_be_so_in_another_batch() -> None:
     }
 
 
+def test_other_batches_of_a_learner_are_told_beside() -> None:
+    tables = a_case(a=_DONE, c=_BEGUN)
+    tables.enrolled[WHO._replace(batch=BatchId("batch_2"))] = Enrolment(1)
+
+    assert values(explained(tables), "Enrolment")["other batches of the course"] == ["batch_2"]
+    assert codes(tables) == [Code.CONTENTS_MISSING]
+
+
 def test_an_enrolment_that_is_not_active() -> None:
     tables = a_case(a=_DONE, c=_DONE)
     tables.columns[WHO]["active"] = False
