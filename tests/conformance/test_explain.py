@@ -4,14 +4,11 @@ import json
 import shlex
 from typing import Any
 
-import pytest
 from tests.conformance.events import Learner
 from tests.conformance.learning import cached_course, enrol, enrolment, has_consumed
 from tests.conformance.process import config, lern
 from tests.conformance.servers import unique
 from tests.conformance.site import RECONCILIATION, Site
-
-pytestmark = pytest.mark.xfail(strict=False, reason="until whole rows of learners are read from Cassandra")
 
 
 def explained(site: Site, learner: Learner) -> Any:  # JSON

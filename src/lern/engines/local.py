@@ -18,8 +18,9 @@ from lern.job import Context
 from lern.ports import Partition, Platform
 
 _LONGEST_POLL = 0.25
-_START_GRACE = 10.0
-"""Seconds after which a job that got no partition counts as idle: others may have them all."""
+_START_GRACE = 20.0
+"""Seconds after which a job that got no partition counts as idle: others may have them all. Members that died are waited
+for by their group, ten seconds each (`adapters.kafka.connection.Timing.session`), and those of a crash loop overlap."""
 
 _MOST_WARNINGS = 10
 """Reasons that are logged for one batch."""
