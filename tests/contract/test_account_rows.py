@@ -437,4 +437,4 @@ def test_statements_that_a_server_has_forgotten_are_read_as_before(
     site.other.execute("ALTER TABLE user_enrolments WITH comment = 'changed'")
 
     assert site.accounts.enrolment_rows([enrolment.user]) == before
-    assert isinstance(before[enrolment.user][0]["contentstatus"], bytes)
+    assert isinstance(before[enrolment.user][0]["certificates"], bytes)
