@@ -31,8 +31,9 @@ class Ran(NamedTuple):
 
     @property
     def report(self) -> str:
-        """The output without what differs from run to run: the folder, and the seconds that it took."""
+        """The output without what differs from run to run: the folder, the seconds that it took, and the day."""
         text = self.output.replace(str(self.folder), "DIR")
+        text = re.sub(r"\d{4}-\d\d-\d\d", "DAY", text)
         return re.sub(r"^Speed$.*(?=^Try next)", "", text, flags=re.MULTILINE | re.DOTALL)
 
 
