@@ -1,7 +1,7 @@
 """What befalls the demo's learners: merged accounts, damaged progress, and messages that nobody can handle."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +11,7 @@ import pytest
 from lern.adapters.embedded import Embedded
 from lern.demo import damage, merging
 from lern.demo.course import BATCH, Course, load_course
-from lern.demo.learners import WEEKS, learners, weeks
+from lern.demo.learners import WEEKS, Learner, learners, weeks
 from lern.demo.mistakes import STRANGER, malformed_attempts, malformed_merges, malformed_repairs
 from lern.demo.quizzes import attempts, quizzes
 from lern.domain.model import Status
@@ -47,6 +47,28 @@ def test_both_accounts_have_studied_before_they_are_merged(course: Course, seed:
 
     for learner in merge:
         assert any(list(weeks(seed, learner, course))[: merging.WEEK - 1])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_with_the_new_account_nothing_is_done_again(course: Course, seed: int) -> None:
+    merge = merging.merge_of(learners(seed, 5))
+    assert merge is not None
+
+    done = merging.done_with_the_old(seed, merge, course)
+
+    assert done == _completed(seed, merge.old, course)
+    assert done.isdisjoint(_completed(seed, merge.new, course, done))
+    assert _completed(seed, merge.new, course, done)
+
+
+def _completed(seed: int, learner: Learner, course: Course, done: Collection[str] = ()) -> set[str]:
+    return {
+        content
+        for week in weeks(seed, learner, course, done)
+        for study in week
+        for content, status in study.contents
+        if status is Status.COMPLETED
+    }
 
 
 def test_a_merge_is_told_as_the_contracts_say() -> None:
@@ -156,7 +178,7 @@ def test_malformed_merges_lead_nowhere() -> None:
 
     assert itself["fromAccountId"] == itself["toAccountId"] == learner.user
     assert nobody["fromAccountId"] == learner.user
-    assert not nobody["toAccountId"].strip()
+    assert "toAccountId" not in nobody
 
 
 def test_malformed_repairs_name_no_batch_or_end_in_the_middle(course: Course) -> None:

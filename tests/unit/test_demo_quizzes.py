@@ -8,7 +8,7 @@ import pytest
 
 from lern.demo.course import BATCH, Course, load_course
 from lern.demo.learners import Learner, learners, weeks
-from lern.demo.quiz_messages import assessed
+from lern.demo.quiz_messages import assessed, rescored
 from lern.demo.quizzes import Answer, Attempt, Question, Quiz, attempts, quizzes
 from lern.domain.model import Status
 
@@ -123,3 +123,19 @@ def test_an_attempt_is_told_as_the_contracts_say(course: Course) -> None:
         assert event["eid"] == "ASSESS"
         for texts in (*event["edata"]["resvalues"], *event["edata"]["item"]["params"]):
             assert all(isinstance(json.loads(text), dict) for text in texts.values())
+
+
+def test_scores_are_asked_for_again_by_a_message_without_answers(course: Course) -> None:
+    [quiz, *_] = quizzes(1, course).values()
+
+    message = json.loads(rescored(learners(1, 1)[0].user, course.identifier, quiz, AT))
+
+    assert message.pop("attemptId")
+    assert message == {
+        "assessmentTs": 1772357400000,
+        "batchId": BATCH,
+        "courseId": course.identifier,
+        "userId": learners(1, 1)[0].user,
+        "contentId": quiz.content,
+        "events": [],
+    }

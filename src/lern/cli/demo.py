@@ -6,7 +6,7 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -15,21 +15,28 @@ import structlog
 import typer
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 
+from lern import bootstrap
+from lern.cli.explain import show as show_case
 from lern.cli.options import err, out
 from lern.cli.run import stop_on_signals
 from lern.demo.background import Interrupted
-from lern.demo.course import load_course
+from lern.demo.course import BATCH, load_course
 from lern.demo.folder import Folder, prepare
 from lern.demo.learners import learners
-from lern.demo.report import show_intro, show_report, show_suggestions
-from lern.demo.results import read_results
+from lern.demo.report import introduce_case, show_end, show_intro, show_report, show_suggestions
+from lern.demo.results import Results, read_results
+from lern.demo.story import Story
 from lern.demo.suggestions import suggestions
-from lern.demo.term import Show, Story, play
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.demo.term import Show, play
+from lern.domain.model import BatchId, EnrolmentKey
+from lern.explaining import gather, report
+from lern.jobs import JOBS, enrolment_reconciliation
 from lern.settings import Profile, load
+from lern.settings.model import JobSettings
 
-_JOBS = (relation_cache_updater.JOB.name, activity_aggregate_updater.JOB.name)
 _INTERRUPTED = 130
+_RIGHT = 2
+"""How many lines that are right a section of the case has."""
 
 
 def demo(
@@ -48,7 +55,7 @@ def demo(
     course = load_course()
     folder, replaced = prepare(directory, course.identifier)
     # Only the demo's own file counts: an environment that names servers must not lead the demo there.
-    settings = load(_JOBS, config=folder.config, profile=Profile.EMBEDDED, environ={}).jobs
+    settings = load(list(JOBS), config=folder.config, profile=Profile.EMBEDDED, environ={}).jobs
     story = Story(seed, course, learners(seed, count))
     show_intro(out, story, folder, replaced=replaced)
     try:
@@ -57,9 +64,25 @@ def demo(
     except Interrupted:
         _say_interrupted(folder)
         raise typer.Exit(_INTERRUPTED) from None
-    results = read_results(folder.file, settings, course, story.learners)
-    show_report(out, story, results, sent, time.monotonic() - started)
+    results = read_results(folder.file, settings, story)
+    show_report(out, story, results, sent)
+    _explain(settings, story, results)
+    show_end(out, results, sent, time.monotonic() - started)
     show_suggestions(out, suggestions(_program(), folder, settings, story, results))
+
+
+def _explain(settings: Mapping[str, JobSettings], story: Story, results: Results) -> None:
+    """The page of `lern explain` about the first learner, who lacks something."""
+    its = settings[enrolment_reconciliation.JOB.name]
+    installation = bootstrap.install(settings)
+    try:
+        key = EnrolmentKey(results.standings[0].learner.user, story.course.identifier, BatchId(BATCH))
+        found = report(gather(key, installation.facts(its), bootstrap.context(its)))
+    finally:
+        installation.close()
+    introduce_case(out, results)
+    show_case(found, right=_RIGHT)
+    out.print()
 
 
 def _calm_logs() -> None:

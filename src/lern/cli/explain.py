@@ -59,8 +59,8 @@ def explain(
     show(found)
 
 
-def show(found: Report) -> None:
-    """Prints a report for a person."""
+def show(found: Report, right: int = _RIGHT) -> None:
+    """Prints a report for a person; of what is right, so many lines a section."""
     heading = Table.grid(padding=(0, 2))
     for name, value in (("learner", found.user), ("course", found.course), ("batch", found.batch)):
         heading.add_row(Text(name, "dim"), Text(value, "bold"))
@@ -68,7 +68,7 @@ def show(found: Report) -> None:
     for section in found.sections:
         out.print()
         out.print(Text.assemble((section.title, "bold cyan"), "  ", (section.source, "dim")))
-        out.print(_lines(section, found))
+        out.print(_lines(section, found, right))
     out.print()
     is_right = {verdict.code for verdict in found.verdicts} <= {Code.ALL_RIGHT}
     for verdict in found.verdicts:
@@ -78,17 +78,17 @@ def show(found: Report) -> None:
             out.print(Text(f"  $ {verdict.command}", "bold"), soft_wrap=True)
 
 
-def _lines(section: Section, found: Report) -> Table:
+def _lines(section: Section, found: Report, right: int) -> Table:
     table = Table.grid(padding=(0, 2, 0, 0))
     table.add_column(width=2, justify="right")
     table.add_column(overflow="fold")
     table.add_column(overflow="fold")
-    shown = list(_shown(section))
+    shown = list(_shown(section, right))
     for fact in shown:
         mark, colour = _MARKS[fact.state]
-        told = Text(_told(fact.value), colour if fact.state in {State.WRONG, State.MISSING} else "")
+        told = Text(_told(fact.value, right), colour if fact.state in {State.WRONG, State.MISSING} else "")
         if fact.expected is not None and not isinstance(fact.expected, list):
-            told.append(f"  should be {_told(fact.expected)}", "green")
+            told.append(f"  should be {_told(fact.expected, right)}", "green")
         if fact.source.split(" ")[0] != section.source.split(" ")[0]:
             told.append(f"  {_in_words(fact.source, found)}", "dim")
         table.add_row(Text(mark, colour), Text(fact.name), told)
@@ -104,8 +104,8 @@ def _in_words(source: str, found: Report) -> str:
     return source
 
 
-def _shown(section: Section) -> Iterator[Fact]:
-    left = {True: _RIGHT, False: _WRONG}
+def _shown(section: Section, right: int) -> Iterator[Fact]:
+    left = {True: right, False: _WRONG}
     for fact in section.facts:
         kind = fact.state in {State.RIGHT, State.NOTE}
         left[kind] -= 1
@@ -113,15 +113,15 @@ def _shown(section: Section) -> Iterator[Fact]:
             yield fact
 
 
-def _told(value: object) -> str:
+def _told(value: object, most: int) -> str:
     match value:
         case None:
             return "nothing"
         case bool():
             return "yes" if value else "no"
         case list():
-            more = len(value) - _RIGHT
-            return ", ".join(map(str, value[:_RIGHT])) + (f" and {more} more" if more > 0 else "")
+            more = len(value) - most
+            return ", ".join(map(str, value[:most])) + (f" and {more} more" if more > 0 else "")
         case datetime():
             return f"{value:%Y-%m-%d %H:%M:%S}"
         case _:

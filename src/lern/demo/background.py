@@ -33,6 +33,8 @@ class Jobs:
         self.monitors: dict[str, JobMonitor] = {}
         self.ended = threading.Event()
         """Set when the engine has ended, or is to end."""
+        self.seconds = 0.0
+        """For how long messages lay in the inputs until all their effects were in place."""
         self._stop = stop
         self._expected: dict[str, int] = {}
 
@@ -40,8 +42,13 @@ class Jobs:
         """So many more messages lie in the input of a job."""
         self._expected[job] = self._expected.get(job, 0) + messages
 
-    def wait(self) -> float:
-        """Waits until all expected messages are handled; the seconds that took.
+    @property
+    def messages(self) -> int:
+        """How many messages were expected so far."""
+        return sum(self._expected.values())
+
+    def wait(self) -> None:
+        """Waits until all expected messages are handled.
 
         Raises Interrupted when the demo is to stop, and Unavailable when the file cannot be used for long.
         """
@@ -57,7 +64,7 @@ class Jobs:
             elif time.monotonic() - last_well > _PATIENCE:
                 raise trouble
             time.sleep(_LOOK_AGAIN)
-        return time.monotonic() - started
+        self.seconds += time.monotonic() - started
 
     def _handled(self, job: str) -> int:
         return self.monitors[job].totals.get(Count.TOTAL, 0)

@@ -2,7 +2,7 @@
 
 import random
 import uuid
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -95,8 +95,8 @@ def _learner(seed: int, number: int, names: list[str]) -> Learner:
     )
 
 
-def weeks(seed: int, learner: Learner, course: Course) -> Iterator[list[Study]]:
-    """What the learner does, one list a week."""
+def weeks(seed: int, learner: Learner, course: Course, done: Collection[str] = ()) -> Iterator[list[Study]]:
+    """What the learner does, one list a week; contents that are `done` already are not taken."""
     own = chance(seed, learner.number, "study")
     pace = learner.pace
     begins = own.randint(*pace.begins)
@@ -106,6 +106,7 @@ def weeks(seed: int, learner: Learner, course: Course) -> Iterator[list[Study]]:
         for node in course.contents[: len(course.contents) - pace.left]
         if node.identifier not in course.optional or own.random() < pace.curiosity
     ]
+    taken = [content for content in taken if content not in done]
     for week in range(1, WEEKS + 1):
         many = own.randint(*pace.contents) if begins <= week < ends else 0
         now, taken = taken[:many], taken[many:]

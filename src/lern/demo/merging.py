@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import NamedTuple
 
-from lern.demo.learners import Learner
+from lern.demo.course import Course
+from lern.demo.learners import Learner, weeks
 from lern.demo.messages import request
+from lern.domain.model import Status
 
 WEEK = 10
 """The week in which accounts are merged: the new one has been studying for some time, and the old one has not."""
@@ -25,6 +27,17 @@ def merge_of(learners: Sequence[Learner]) -> Merge | None:
     old = next((one for one in learners if one.pace.name == _OLD), None)
     new = next((one for one in learners if one.pace.name == _NEW), None)
     return Merge(old, new) if old and new else None
+
+
+def done_with_the_old(seed: int, merge: Merge, course: Course) -> frozenset[str]:
+    """What was completed with the old account, and need not be done again with the new one."""
+    return frozenset(
+        content
+        for studies in weeks(seed, merge.old, course)
+        for study in studies
+        for content, status in study.contents
+        if status is Status.COMPLETED
+    )
 
 
 def merged(merge: Merge, at: datetime) -> bytes:

@@ -27,7 +27,7 @@ def malformed_attempts(attempt: Attempt, course: Course, at: datetime) -> list[b
 def malformed_merges(learner: Learner, at: datetime) -> list[bytes]:
     """Into itself; into nobody."""
     itself = merged(Merge(learner, learner), at)
-    return [itself, itself.replace(f'"toAccountId":"{learner.user}"'.encode(), b'"toAccountId":" "')]
+    return [itself, itself.replace(f'"toAccountId":"{learner.user}",'.encode(), b"")]
 
 
 def malformed_repairs(learner: Learner, course: Course, at: datetime) -> list[bytes]:

@@ -5,7 +5,8 @@ from datetime import datetime, timedelta
 import msgspec
 
 from lern.demo.course import BATCH
-from lern.demo.quizzes import Answer, Attempt, Question
+from lern.demo.quizzes import Answer, Attempt, Question, Quiz
+from lern.domain.model import UserId
 from lern.wire.outgoing import milliseconds
 
 _encode = msgspec.json.Encoder().encode
@@ -16,15 +17,25 @@ _Json = dict[str, object]
 def assessed(attempt: Attempt, course: str, at: datetime) -> bytes:
     """The message about an attempt that was handed in at this time."""
     began = at - timedelta(seconds=attempt.answers[-1].after)
+    events = [_event(attempt, course, answer, began) for answer in attempt.answers]
+    return _message(attempt.learner.user, course, attempt.quiz, attempt.identifier, events, at)
+
+
+def rescored(user: UserId, course: str, quiz: Quiz, at: datetime) -> bytes:
+    """A message without answers: by it the scores of a learner are computed again (jobs, section 4 step 2)."""
+    return _message(user, course, quiz, f"{quiz.content}_{milliseconds(at)}", [], at)
+
+
+def _message(user: UserId, course: str, quiz: Quiz, attempt: str, events: list[_Json], at: datetime) -> bytes:
     return _encode(
         {
             "assessmentTs": milliseconds(at),
             "batchId": BATCH,
             "courseId": course,
-            "userId": attempt.learner.user,
-            "attemptId": attempt.identifier,
-            "contentId": attempt.quiz.content,
-            "events": [_event(attempt, course, answer, began) for answer in attempt.answers],
+            "userId": user,
+            "attemptId": attempt,
+            "contentId": quiz.content,
+            "events": events,
         }
     )
 

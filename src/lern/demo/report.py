@@ -11,11 +11,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from lern.demo import damage, merging
 from lern.demo.folder import Folder
 from lern.demo.learners import WEEKS
 from lern.demo.results import Results, Standing
+from lern.demo.story import Sent, Story
 from lern.demo.suggestions import Suggestion
-from lern.demo.term import Sent, Story
 from lern.domain.model import Status
 
 _WIDTH = 88
@@ -24,7 +25,8 @@ _COMMAND_WIDTH = 72
 """Columns of a line of a command, as far as its words allow."""
 _SHOWN = 10
 """Learners that are shown one by one."""
-_TOO_FEW = 1000
+_TIMES = {1: "one", 2: "two", 3: "three"}
+_TOO_FEW = 5000
 """Messages below which the speed is that of waiting, not of working."""
 
 
@@ -34,27 +36,44 @@ def show_intro(console: Console, story: Story, folder: Folder, *, replaced: bool
     earlier = " It replaces the demo that was there." if replaced else ""
     _say(
         console,
-        "Learners' apps report what was studied. The jobs of lern turn that into progress on units and courses,"
-        " and ask for a certificate when a course is complete.",
+        "Learners' apps report what was studied and how quizzes went. The jobs of lern turn that into progress"
+        " and scores, and ask for a certificate when a course is complete.",
     )
     _say(
         console,
-        f"This demo invents {who} and {WEEKS} weeks of study, and puts them through the real jobs: one process,"
-        f" one SQLite file ({folder.file}), no server.{earlier}",
+        f"This demo invents {who} and {WEEKS} weeks of study, and puts them through the five real jobs: one"
+        f" process, one SQLite file ({folder.file}), no server.{earlier}",
     )
 
 
-def show_report(console: Console, story: Story, results: Results, sent: Sent, seconds: float) -> None:
-    """What has happened."""
+def show_report(console: Console, story: Story, results: Results, sent: Sent) -> None:
+    """What has happened to the learners."""
     _show_course(console, story, results)
     _show_learners(console, story, results)
+    _show_quizzes(console, results, sent)
+    _show_incidents(console, story, sent)
     _show_messages(console, results, sent)
+
+
+def introduce_case(console: Console, results: Results) -> None:
+    """What leads to the page about one learner, which follows."""
+    _title(console, f"One case: what does {results.standings[0].learner.name} lack?")
+    _say(
+        console,
+        "That is a question for lern explain: it says of one learner what is stored, whether that is right,"
+        " and what has to be done. In short:",
+    )
+
+
+def show_end(console: Console, results: Results, sent: Sent, seconds: float) -> None:
+    """What the jobs could not do, and how fast they were."""
     _show_failures(console, results)
     speed = f": {sent.messages / sent.seconds:,.0f} a second" if sent.messages >= _TOO_FEW else ""
     _title(console, "Speed")
     _say(
         console,
-        f"The jobs handled {sent.messages:,} reports in {sent.seconds:.1f} seconds{speed}."
+        f"The jobs handled {sent.messages:,} messages in {sent.seconds:.1f} seconds{speed}, counting all of"
+        " their inputs, until every effect was in the file."
         f" The whole demo took {seconds:.1f} seconds.",
     )
 
@@ -112,6 +131,8 @@ def _show_learners(console: Console, story: Story, results: Results) -> None:
 
 
 def _whereabouts(one: Standing, story: Story) -> Text:
+    if story.merge and one.learner == story.merge.old:
+        return Text(f"now {story.merge.new.name}", "dim")
     if one.completed_on:
         return Text(f"completed week {story.week(one.completed_on)}", "green")
     if one.last_studied is None:
@@ -120,8 +141,42 @@ def _whereabouts(one: Standing, story: Story) -> Text:
     return Text("studying" if week == WEEKS else f"last seen week {week}")
 
 
+def _show_quizzes(console: Console, results: Results, sent: Sent) -> None:
+    _title(console, f"The quizzes: {sent.attempts:,} attempts")
+    _say(console, "A quiz may be tried several times. The best attempt counts.")
+    table = _table("Attempts", ">How often", ">First score", ">Best score")
+    for one in results.tries:
+        table.add_row(
+            _TIMES.get(one.attempts, f"{one.attempts}"),
+            f"{one.quizzes:,}",
+            f"{one.first * 100:.0f} %",
+            f"{one.counting * 100:.0f} %",
+        )
+    _show(console, table)
+
+
+def _show_incidents(console: Console, story: Story, sent: Sent) -> None:
+    _title(console, "What else happened")
+    required = story.course.required
+    if repair := sent.repair:
+        _say(
+            console,
+            f"In week {damage.WEEK} the progress of {repair.learner.name} was lost: {repair.before} of {required}"
+            " contents became 0, and the scores were gone. Two messages had it computed again from what was"
+            f" consumed and attempted: {repair.after} of {required}.",
+        )
+    if merged := sent.merged:
+        old, new = merged.merge.old.name, merged.merge.new.name
+        _say(
+            console,
+            f"{old} and {new} are two accounts of one person, who went on with the second where the first had"
+            f" stopped. In week {merging.WEEK} they were merged, and the {merged.before} of {required} contents of"
+            f" {new} became {merged.after} with the {merged.old} of {old}",
+        )
+
+
 def _show_messages(console: Console, results: Results, sent: Sent) -> None:
-    _title(console, f"The messages: {sent.messages:,} reports from the learners' apps")
+    _title(console, f"The messages: {sent.reports:,} reports from the learners' apps")
     _say(console, "Most tell of one content; a phone that was offline tells of its whole week at once.")
     table = _table(">They tell of", "", "What became of it")
     for number, what, became in (
@@ -150,7 +205,8 @@ def _show_failures(console: Console, results: Results) -> None:
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         for one in failures:
             table.add_row(one.code, one.reason)
-        _show(console, table)
+        console.print(Padding(table, (0, 0, 0, 4), expand=False))
+    console.print()
 
 
 def _bar(share: float, width: int) -> RenderableType:

@@ -11,9 +11,16 @@ import msgspec
 
 from lern.demo.course import BATCH, Course, Unit
 from lern.demo.learners import Learner
+from lern.demo.story import Story
 from lern.domain.model import Status
 from lern.job import Place
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.jobs import (
+    activity_aggregate_updater,
+    assessment_aggregator,
+    enrolment_reconciliation,
+    merge_user_courses,
+    relation_cache_updater,
+)
 from lern.settings.model import JobSettings
 
 
@@ -41,6 +48,19 @@ class UnitStanding:
     """Learners who have completed all required contents."""
     share: float
     """What is completed of all that all learners could complete, from 0 to 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tries:
+    """Quizzes that learners have tried so many times; shares of what can be scored are from 0 to 1."""
+
+    attempts: int
+    quizzes: int
+    """How many there are, each counted for each learner."""
+    first: float
+    """What the first attempt has scored, on average."""
+    counting: float
+    """What counts in the end, on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,8 +92,10 @@ class Results:
     units: Sequence[UnitStanding]
     counted: int
     """Completions that count as progress."""
+    tries: Sequence[Tries]
+    """By the number of attempts."""
     topics: Sequence[Topic]
-    """Inputs first."""
+    """Inputs first; those of failed messages are not among them."""
     failures: Sequence[Failure]
 
     def with_status(self, status: Status) -> int:
@@ -94,16 +116,20 @@ _contents = msgspec.json.Decoder(dict[str, int]).decode
 _failed = msgspec.json.Decoder(_Failed).decode
 
 
-def read_results(
-    file: Path, settings: Mapping[str, JobSettings], course: Course, learners: Sequence[Learner]
-) -> Results:
-    """Reads the results; the jobs have ended."""
+def read_results(file: Path, settings: Mapping[str, JobSettings], story: Story) -> Results:
+    """Reads the results; the jobs have ended.
+
+    The rows of an account that was merged are still there. What it did is counted with the account that stays.
+    """
+    course, learners = story.course, story.learners
+    gone = story.merge.old.user if story.merge else ""
     with closing(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro", uri=True)) as connection:
         return Results(
             standings=_standings(connection, course, learners),
             units=_units(connection, course, len(learners)),
-            counted=_counted(connection),
-            topics=_topics(connection, settings),
+            counted=_counted(connection, gone),
+            tries=_tries(connection, course, gone),
+            topics=_topics(connection, settings, merges=bool(gone)),
             failures=_failures(connection, settings),
         )
 
@@ -153,24 +179,45 @@ def _units(connection: sqlite3.Connection, course: Course, learners: int) -> lis
     return found
 
 
-def _counted(connection: sqlite3.Connection) -> int:
-    [(counted,)] = connection.execute("SELECT coalesce(sum(completedcount), 0) FROM user_content_consumption")
+def _counted(connection: sqlite3.Connection, gone: str) -> int:
+    [(counted,)] = connection.execute(
+        "SELECT coalesce(sum(completedcount), 0) FROM user_content_consumption WHERE userid <> ?", (gone,)
+    )
     return int(counted)
 
 
-def _topics(connection: sqlite3.Connection, settings: Mapping[str, JobSettings]) -> list[Topic]:
-    counts = dict(connection.execute("SELECT topic, sum(following) FROM ends GROUP BY topic").fetchall())
-    published, studied = (
-        settings[relation_cache_updater.JOB.name],
-        settings[activity_aggregate_updater.JOB.name],
+def _tries(connection: sqlite3.Connection, course: Course, gone: str) -> list[Tries]:
+    # With one min() in it, SQLite takes the other columns from the row that has the least.
+    rows = connection.execute(
+        "SELECT attempts, count(*), avg(score / max_score),"
+        " avg(json_extract(aggregates, '$.\"score:' || content_id || '\"') / max_score)"
+        " FROM (SELECT user_id, content_id, count(*) AS attempts, min(last_attempted_on),"
+        " total_score AS score, total_max_score AS max_score FROM assessment_aggregator"
+        " WHERE course_id = ? AND batch_id = ? AND user_id <> ? GROUP BY user_id, content_id) AS tried"
+        " JOIN user_activity_agg AS stored ON stored.user_id = tried.user_id AND activity_type = 'Course'"
+        " AND activity_id = ? AND context_id = ? GROUP BY attempts ORDER BY attempts",
+        (course.identifier, BATCH, gone, course.identifier, f"cb:{BATCH}"),
     )
+    return [Tries(*row) for row in rows]
+
+
+def _topics(
+    connection: sqlite3.Connection, settings: Mapping[str, JobSettings], *, merges: bool
+) -> list[Topic]:
+    counts = dict(connection.execute("SELECT topic, sum(following) FROM ends GROUP BY topic").fetchall())
+    studied = settings[activity_aggregate_updater.JOB.name].topics
+
+    def into(job: str) -> str:
+        return settings[job].topics.input
+
     held = {
-        published.topics.input: "in: published courses and contents",
-        studied.topics.input: "in: what learners' apps report",
-        studied.topics.audit: "out: what was begun and completed",
-        studied.topics.certificate_requests: "out: one for each completed course",
-        published.topics.failed: "out: what could not be handled",
-        studied.topics.failed: "out: what could not be handled",
+        into(relation_cache_updater.JOB.name): "in: published contents, a course",
+        studied.input: "in: reports, and one by the merge" if merges else "in: reports of the apps",
+        into(assessment_aggregator.JOB.name): "in: attempts at quizzes",
+        into(enrolment_reconciliation.JOB.name): "in: requests for a repair",
+        into(merge_user_courses.JOB.name): "in: accounts to be merged",
+        studied.audit: "out: what was begun and completed",
+        studied.certificate_requests: "out: for completions and attempts",
     }
     return [Topic(name, counts.get(name, 0), holds) for name, holds in held.items()]
 

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NamedTuple
 
-from lern.demo.course import Course
+from lern.demo.course import BATCH, Course
 from lern.demo.folder import Folder
 from lern.demo.learners import WEEKS
 from lern.demo.messages import studied
 from lern.demo.results import Results, Standing
-from lern.demo.term import Story
+from lern.demo.story import Story
 from lern.domain.model import Status
 from lern.jobs import activity_aggregate_updater
 from lern.settings.model import JobSettings
@@ -43,7 +43,9 @@ def suggestions(
 
     certificates = settings[_JOB].topics.certificate_requests
     until_idle = ("--until-idle", "1")
+    case = ("--user", nearly.learner.user, "--course", story.course.identifier, "--batch", BATCH)
     return [
+        Suggestion(f"All that is known of {nearly.learner.name}'s case.", [lern("explain", *case)]),
         Suggestion(
             "What failed, and why? Look at one of them; what would sending them again do?",
             [

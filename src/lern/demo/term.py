@@ -7,65 +7,39 @@ so that the dates in the tables are those of a term.
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
+from functools import partial
 
 from lern import bootstrap
 from lern.adapters.embedded import Embedded
-from lern.demo import messages
+from lern.demo import damage, merging, messages, mistakes
 from lern.demo.background import Jobs, jobs_at_work
-from lern.demo.course import BATCH, Course
 from lern.demo.learners import WEEKS, Learner, Study, weeks
+from lern.demo.quiz_messages import assessed, rescored
+from lern.demo.quizzes import Attempt, attempts, quizzes
+from lern.demo.rows import enrolled, enrolment_key, studied_rows
+from lern.demo.story import Merged, Repair, Sent, Story
 from lern.domain.model import Status
 from lern.job import Message
-from lern.jobs import activity_aggregate_updater, relation_cache_updater
+from lern.jobs import (
+    activity_aggregate_updater,
+    assessment_aggregator,
+    enrolment_reconciliation,
+    merge_user_courses,
+    relation_cache_updater,
+)
 from lern.settings.model import JobSettings
 
 _AT_ONCE = 500
 """Learners whose week is written in one transaction."""
 _MALFORMED_WEEK = 4
-_PROGRESS = {Status.IN_PROGRESS: 40, Status.COMPLETED: 100}
+_EVENING = -600.0
+"""Seconds from the end of a week at which things happen that are no study."""
 
 Show = Callable[[str, float], None]
 """Told what is going on, and which share of the term is over."""
 _Event = tuple[bytes | None, bytes]
 """Key and value of a message."""
-_Row = dict[str, object]
-
-
-@dataclass(slots=True)
-class Sent:
-    """What the learners' apps told, and how long the jobs had to do with it."""
-
-    messages: int = 0
-    completed: int = 0
-    """Contents completed for the first time."""
-    repeated: int = 0
-    """Contents that were completed once more."""
-    opened: int = 0
-    """Contents that were opened."""
-    malformed: int = 0
-    """Messages that cannot be handled."""
-    seconds: float = 0.0
-    """From the moment when messages lay in the topic until all their effects were in place."""
-
-
-@dataclass(frozen=True, slots=True)
-class Story:
-    """Who studies what, and when."""
-
-    seed: int
-    course: Course
-    learners: Sequence[Learner]
-    begin: datetime = field(default_factory=lambda: _midnight() - timedelta(weeks=WEEKS))
-
-    def moment(self, week: int, seconds: float = 0.0) -> datetime:
-        """A time in a week, counted from 1; whole milliseconds."""
-        return self.begin + timedelta(weeks=week - 1, milliseconds=round(seconds * 1000))
-
-    def week(self, moment: datetime) -> int:
-        """The week in which a time is, counted from 1."""
-        return (moment - self.begin) // timedelta(weeks=1) + 1
 
 
 def play(settings: Mapping[str, JobSettings], story: Story, stop: threading.Event, show: Show) -> Sent:
@@ -80,6 +54,7 @@ def play(settings: Mapping[str, JobSettings], story: Story, stop: threading.Even
             term.publish()
             term.enrol()
             term.study(show)
+            term.sent.messages, term.sent.seconds = jobs.messages, jobs.seconds
             return term.sent
     finally:
         platform.close()
@@ -95,6 +70,7 @@ class _Term:
         self.sent = Sent()
         self._settings = settings
         self._story = story
+        self._quizzes = quizzes(story.seed, story.course)
         self._platform = platform
         self._jobs = jobs
 
@@ -112,84 +88,113 @@ class _Term:
 
     def enrol(self) -> None:
         """Enrols all learners in the batch; no job has to do with that."""
-        at = self._story.begin
+        story = self._story
         with self._platform.transaction():
-            for learner in self._story.learners:
-                self._platform.put(
-                    "user_enrolments",
-                    {
-                        **_key(learner, self._story.course),
-                        "active": True,
-                        "addedby": learner.user,
-                        "enrolled_date": at,
-                        "enrolleddate": _text(at),
-                        "progress": 0,
-                        "status": int(Status.NOT_STARTED),
-                    },
-                )
+            for learner in story.learners:
+                self._platform.put("user_enrolments", enrolled(learner, story.course, story.begin))
 
     def study(self, show: Show) -> None:
-        """Lets all learners study, week by week."""
-        story = self._story
-        diaries = [weeks(story.seed, learner, story.course) for learner in story.learners]
+        """Lets all learners study, week by week, and other things happen."""
+        story, merge = self._story, self._story.merge
+        done = merging.done_with_the_old(story.seed, merge, story.course) if merge else ()
+        diaries = [
+            weeks(story.seed, one, story.course, done if merge and one == merge.new else ())
+            for one in story.learners
+        ]
         groups = [diaries[at : at + _AT_ONCE] for at in range(0, len(diaries), _AT_ONCE)]
         for week in range(1, WEEKS + 1):
             self._jobs.now = story.moment(week + 1, -1.0)
             for number, group in enumerate(groups):
                 show(f"week {week} of {WEEKS}", (week - 1 + number / len(groups)) / WEEKS)
-                studies = sorted((study for diary in group for study in next(diary)), key=_at)
+                each = [next(diary) for diary in group]
+                studies = sorted((study for own in each for study in own), key=_at)
+                tried = sorted(
+                    (one for own in each for one in attempts(story.seed, own, self._quizzes)), key=_at
+                )
                 malformed = week == _MALFORMED_WEEK and number == 0
-                self._tell(week, studies, malformed=malformed)
+                self._tell(week, studies, tried, malformed=malformed)
+            if week == damage.WEEK:
+                self._lose_and_repair(story.moment(week + 1, _EVENING))
+            if week == merging.WEEK:
+                self._merge(story.moment(week + 1, _EVENING))
         show("done", 1.0)
 
-    def _tell(self, week: int, studies: Sequence[Study], *, malformed: bool) -> None:
+    def _tell(
+        self, week: int, studies: Sequence[Study], tried: Sequence[Attempt], *, malformed: bool
+    ) -> None:
         """Sends what the apps of some learners tell in a week, and waits until the jobs have seen to it."""
-        story, course = self._story, self._story.course
-        events: list[_Event] = []
-        with self._platform.transaction():
-            for study in studies:
-                user, at = study.learner.user, story.moment(week, study.at)
-                events.append((user.encode(), messages.studied(user, course.identifier, study.contents, at)))
-            if malformed:
-                user = story.learners[0].user
-                wrong = messages.malformed_studies(user, course, story.moment(week))
-                events += [(user.encode(), event) for event in wrong]
-                self.sent.malformed += len(wrong)
-            self._send(activity_aggregate_updater.JOB.name, events)
-            for table, rows in self._rows(week, studies).items():
-                for row in rows:
-                    self._platform.put(table, row)
+        moment = partial(self._story.moment, week)
+        reports = self._reports(studies, moment)
+        if malformed:
+            learner = self._story.learners[0]
+            wrong = messages.malformed_studies(learner.user, self._story.course, moment())
+            reports += _from(learner, wrong)
+            self.sent.malformed += len(wrong)
+        answers = self._answers(tried, moment)
         self._count(studies)
-        self.sent.messages += len(events)
-        self.sent.seconds += self._jobs.wait()
+        self.sent.reports += len(reports)
+        self.sent.attempts += len(tried)
+        with self._platform.transaction():
+            self._send(activity_aggregate_updater.JOB.name, reports)
+            self._send(assessment_aggregator.JOB.name, answers)
+            for table, row in studied_rows(studies, self._story.course, moment):
+                self._platform.put(table, row)
+        self._jobs.wait()
+
+    def _reports(self, studies: Sequence[Study], moment: Callable[[float], datetime]) -> list[_Event]:
+        course = self._story.course.identifier
+        return [
+            (study.learner.user.encode(), messages.studied(study.learner.user, course, study.contents, at))
+            for study, at in ((study, moment(study.at)) for study in studies)
+        ]
+
+    def _answers(self, tried: Sequence[Attempt], moment: Callable[[float], datetime]) -> list[_Event]:
+        """The attempts; the first ones of the term come with some that are wrong."""
+        course = self._story.course
+        events: list[_Event] = [
+            (one.learner.user.encode(), assessed(one, course.identifier, moment(one.at))) for one in tried
+        ]
+        if tried and not self.sent.attempts:
+            first = tried[0]
+            events += _from(first.learner, mistakes.malformed_attempts(first, course, moment(first.at)))
+        return events
+
+    def _lose_and_repair(self, at: datetime) -> None:
+        """Damages the progress of one learner, and asks for it to be computed again."""
+        course, learner = self._story.course, damage.victim(self._story.learners)
+        before = self._progress(learner)
+        requests = [damage.repair(learner, course, at), *mistakes.malformed_repairs(learner, course, at)]
+        scores = rescored(learner.user, course.identifier, next(iter(self._quizzes.values())), at)
+        with self._platform.transaction():
+            for table, row in damage.damaged_rows(learner, course, at):
+                self._platform.put(table, row)
+            self._send(enrolment_reconciliation.JOB.name, _from(learner, requests))
+            self._send(assessment_aggregator.JOB.name, _from(learner, [scores]))
+        self._jobs.wait()
+        self.sent.repair = Repair(learner, before, self._progress(learner))
+
+    def _merge(self, at: datetime) -> None:
+        """Merges two accounts, where there are such, after merges that cannot be."""
+        merge, first = self._story.merge, self._story.learners[0]
+        requests = _from(first, mistakes.malformed_merges(first, at))
+        if merge:
+            requests += _from(merge.new, [merging.merged(merge, at)])
+            # For the one enrolment of the account that stays, the job itself asks for progress to be computed again.
+            self._jobs.expect(activity_aggregate_updater.JOB.name, 1)
+            before = self._progress(merge.new)
+        self._send(merge_user_courses.JOB.name, requests)
+        self._jobs.wait()
+        if merge:
+            self.sent.merged = Merged(merge, self._progress(merge.old), before, self._progress(merge.new))
+
+    def _progress(self, learner: Learner) -> int:
+        row = self._platform.row("user_enrolments", **enrolment_key(learner, self._story.course))
+        return int(row["progress"]) if row else 0
 
     def _send(self, job: str, events: Sequence[_Event]) -> None:
         topic = self._settings[job].topics.input
         self._platform.log().send([Message(topic, key, event) for key, event in events])
         self._jobs.expect(job, len(events))
-
-    def _rows(self, week: int, studies: Sequence[Study]) -> dict[str, list[_Row]]:
-        """The rows that the course service writes itself, as they are at the end of the week."""
-        contents: dict[tuple[str, str], _Row] = {}
-        enrolments: dict[str, _Row] = {}
-        for study in studies:
-            user, at = study.learner.user, self._story.moment(week, study.at)
-            key = _key(study.learner, self._story.course)
-            for content, status in study.contents:
-                contents[user, content] = (
-                    contents.get((user, content), {}) | _consumed(content, status, at) | key
-                )
-            content, status = study.contents[-1]
-            enrolments[user] = {
-                **key,
-                "lastreadcontentid": content,
-                "lastreadcontentstatus": int(status),
-                "lastcontentaccesstime": at,
-            }
-        return {
-            "user_content_consumption": list(contents.values()),
-            "user_enrolments": list(enrolments.values()),
-        }
 
     def _count(self, studies: Sequence[Study]) -> None:
         for study in studies:
@@ -199,35 +204,9 @@ class _Term:
             self.sent.opened += len(study.contents) - completed
 
 
-def _consumed(content: str, status: Status, at: datetime) -> _Row:
-    """What the course service writes of one content; view counts are the jobs' business."""
-    row: _Row = {
-        "contentid": content,
-        "status": int(status),
-        "progress": _PROGRESS[status],
-        "datetime": at,
-        "last_access_time": at,
-        "lastaccesstime": _text(at),
-        "last_updated_time": at,
-        "lastupdatedtime": _text(at),
-    }
-    if status is Status.COMPLETED:
-        row |= {"last_completed_time": at, "lastcompletedtime": _text(at)}
-    return row
+def _from(learner: Learner, events: Sequence[bytes]) -> list[_Event]:
+    return [(learner.user.encode(), event) for event in events]
 
 
-def _at(study: Study) -> float:
-    return study.at
-
-
-def _key(learner: Learner, course: Course) -> _Row:
-    return {"userid": learner.user, "courseid": course.identifier, "batchid": BATCH}
-
-
-def _text(moment: datetime) -> str:
-    """A time as the course service writes it into its text columns (contracts, section 4)."""
-    return f"{moment:%Y-%m-%d %H:%M:%S}:{moment.microsecond // 1000:03d}+0000"
-
-
-def _midnight() -> datetime:
-    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+def _at(one: Study | Attempt) -> float:
+    return one.at
