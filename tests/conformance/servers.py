@@ -8,7 +8,8 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 import redis
-from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile
+from cassandra import DriverException
+from cassandra.cluster import EXEC_PROFILE_DEFAULT, Cluster, ExecutionProfile, NoHostAvailable
 from cassandra.cluster import Session as CassandraSession
 from cassandra.policies import ConstantReconnectionPolicy, RoundRobinPolicy
 from cassandra.query import dict_factory
@@ -137,6 +138,17 @@ class Servers:
 
     # --- Cassandra ----------------------------------------------------------------------------------------------
 
+    def wait_for_cassandra(self) -> None:
+        """Returns when this connection, too, has seen the end of an outage."""
+        assert eventually(self._cassandra_answers, bool)
+
+    def _cassandra_answers(self) -> bool:
+        try:
+            self.cql.execute("SELECT release_version FROM system.local")
+        except (NoHostAvailable, DriverException):
+            return False
+        return True
+
     def create_keyspaces(self, names: Keyspaces, tables: Mapping[str, str] | None = None) -> None:
         """The keyspaces with their tables; `tables` are those of courses, by default of today's shape."""
         placed = {f"{names.courses}.{name}": columns for name, columns in (tables or COURSE_TABLES).items()}
@@ -149,6 +161,7 @@ class Servers:
 
     def drop_keyspaces(self, names: Keyspaces) -> None:
         """Removes both."""
+        self.wait_for_cassandra()
         for keyspace in names:
             self.cql.execute(f"DROP KEYSPACE {keyspace}")
 

@@ -46,6 +46,7 @@ def test_an_outage_is_waited_out(
         assert running.ready()[0] == 503
         assert running.counts(ACTIVITY)["total"] < len(load.events)
         outage.start(server)
+        site.servers.wait_for_cassandra()
         feed.wait()
         site.settle(seconds=90)
         assert running.alive

@@ -138,6 +138,7 @@ def test_an_outage_ends_a_run_and_the_next_goes_on(site: Site, outage: "Outage")
     assert "error: cassandra: " in errors
 
     outage.start("cassandra")
+    site.servers.wait_for_cassandra()
     last = reconcile(site, damaged, "--resume")
     assert "going on behind" in last.stderr
     assert eventually(damaged.seen, damaged.expected().__eq__) == damaged.expected()

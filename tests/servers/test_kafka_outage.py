@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from structlog.testing import capture_logs
+from tests.patience import within
 
 from lern.adapters.kafka import KafkaConsumer, KafkaLog, Timing
 from lern.errors import Unavailable
@@ -95,8 +96,9 @@ class Course:
 def course(log: KafkaLog) -> Course:
     name = uuid.uuid4().hex
     course = Course(log, f"in-{name}", f"out-{name}", [b"%05d" % number for number in range(100)])
-    log.create([course.source], 4)
-    log.create([course.target], 1)
+    # A broker that has just started takes its time.
+    within(30, lambda: log.create([course.source], 4))
+    within(30, lambda: log.create([course.target], 1))
     log.send(
         [Message(course.source, b"%d" % (number % 20), value) for number, value in enumerate(course.sent)]
     )
