@@ -23,7 +23,7 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[File]:
 
 
 @given(worlds(), histories, cuts)
-@settings(max_examples=500, deadline=None, suppress_health_check=_SLOW)
+@settings(max_examples=150, deadline=None, suppress_health_check=_SLOW)
 def test_the_job_does_what_the_model_says_turn_by_turn(
     file: File, world: World, history: list[Update], cuts: list[int]
 ) -> None:

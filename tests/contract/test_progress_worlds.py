@@ -1,4 +1,4 @@
-"""Courses, learners and histories of any kind, on the real Cassandra and Redis, against the model of the rules."""
+"""Courses, learners and histories of any kind against the model of the rules: thousands in SQLite, some on real servers."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
@@ -11,9 +11,10 @@ from tests import events
 from tests.contract.conftest import CassandraInstallation
 from tests.fakes import Topic
 from tests.generated import cuts, histories, worlds
-from tests.installed import Installed, check_turn_by_turn
+from tests.installed import File, Installed, check_turn_by_turn
 from tests.model import Update, World
 
+from lern.adapters.embedded import Embedded
 from lern.bootstrap.connected import ConnectedInstallation
 from lern.ports import Platform
 from lern.settings.model import JobSettings, RedisDatabases, RedisSettings
@@ -58,6 +59,22 @@ def servers(cassandra_installation: CassandraInstallation, redis_address: str) -
     place = OnServers(cassandra_installation, RedisDatabases(relations, collections, marks))
     yield place
     place.close()
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Iterator[File]:
+    embedded = Embedded(tmp_path_factory.mktemp("worlds") / "lern.db")
+    yield File(embedded)
+    embedded.close()
+
+
+@pytest.mark.timeout(300)
+@given(worlds(), histories, cuts)
+@settings(max_examples=2000, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+def test_in_thousands_of_worlds_the_job_does_what_the_model_says(
+    file: File, world: World, history: list[Update], cuts: list[int]
+) -> None:
+    check_turn_by_turn(Installed(file, world), world, history, cuts)
 
 
 @given(worlds(), histories, cuts)
