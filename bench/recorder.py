@@ -84,7 +84,7 @@ class Recorder:
     def _sent(self, future: Any, statement: object) -> None:
         if isinstance(statement, BatchStatement):
             # The driver has no public way to see what is in a batch.
-            held = statement._statements_and_parameters  # noqa: SLF001
+            held = statement._statements_and_parameters  # noqa: SLF001  # see above
             statements = [self._bound(self._prepared[query], values) for _, query, values in held]
         elif isinstance(statement, BoundStatement):
             statements = [self._bound(statement.prepared_statement.query_string, statement.values)]
@@ -224,7 +224,7 @@ def record(job: str, config: Path, events: int) -> Tape:
     recorder = Recorder()
     recorder.install()
     # Only now: these modules take the drivers' classes when they are imported.
-    from bench.worker import run_job, settings_of  # noqa: PLC0415
+    from bench.worker import run_job, settings_of  # noqa: PLC0415  # see above
 
     settings = settings_of(job, config)
     run_job(settings, events, after_turn=recorder.end_turn)

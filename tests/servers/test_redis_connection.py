@@ -203,7 +203,7 @@ def test_a_server_that_repeats_the_password_in_its_refusal_is_not_quoted(
     )
     with answering(refusal.encode()) as old:
         for call in (RedisMarks(old, 60).seen, RelationSets(old).members):
-            error = failure(lambda call=call: call([_KEY]))  # type: ignore[misc]
+            error = failure(lambda call=call: call([_KEY]))  # type: ignore[misc]  # a default binds the call
 
             assert "unknown command" in str(error)
             assert _SECRET not in told(error)

@@ -354,7 +354,7 @@ def test_a_token_is_sent_and_never_told(server: Server, caplog: pytest.LogCaptur
     with caplog.at_level(logging.INFO):
         for name in server.answers:
             question = {"request": {"filters": {"identifier": name}}}
-            error = rejection(lambda question=question: service.post("/v3/search", question))  # type: ignore[misc]
+            error = rejection(lambda question=question: service.post("/v3/search", question))  # type: ignore[misc]  # a default binds the question
             assert "of-the-test" not in "".join(traceback.format_exception(error))
 
     service.close()

@@ -15,7 +15,7 @@ class Kind(Enum):
 
     WORD = "letters, digits, '.', '_' and '-'"
     TEXT = "a text"
-    SECRET = "a text (never shown)"  # noqa: S105 the words for the kind
+    SECRET = "a text (never shown)"  # noqa: S105  # the words for the kind
     NAME = "a Cassandra name (a letter, then letters, digits and '_')"
     COUNT = "a whole number of 1 or more"
     INDEX = "a whole number of 0 or more"

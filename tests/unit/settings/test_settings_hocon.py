@@ -152,4 +152,4 @@ def test_any_text_is_read_or_refused_with_a_line(text: str) -> None:
         try:
             resolve(scan(file).definitions, {})
         except SettingsError as error:
-            assert str(error).startswith(f"{file}:")  # noqa: PT017 both endings are right
+            assert str(error).startswith(f"{file}:")  # noqa: PT017  # both endings are right

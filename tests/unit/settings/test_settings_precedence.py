@@ -231,7 +231,7 @@ def test_an_empty_password_means_none_at_all() -> None:
     redis = load([RELATIONS], overrides=options, environ={}).jobs[RELATIONS].redis
 
     assert redis is not None
-    assert redis.relations.password == "p"  # noqa: S105 a value of the test
+    assert redis.relations.password == "p"  # noqa: S105  # a value of the test
     assert redis.collections.password is None
 
 

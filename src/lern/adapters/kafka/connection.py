@@ -19,12 +19,12 @@ Configuration = dict[str, object]
 DEPENDENCY: Final = "kafka"
 
 # librdkafka's own codes start with an underscore in the binding, though they are part of its interface.
-ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001
-END_OF_PARTITION: Final = KafkaError._PARTITION_EOF  # noqa: SLF001
+ALL_BROKERS_DOWN: Final = KafkaError._ALL_BROKERS_DOWN  # noqa: SLF001  # see above
+END_OF_PARTITION: Final = KafkaError._PARTITION_EOF  # noqa: SLF001  # see above
 MISSING_TOPIC: Final = {
     KafkaError.UNKNOWN_TOPIC_OR_PART,
-    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001
-    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001
+    KafkaError._UNKNOWN_TOPIC,  # noqa: SLF001  # see above
+    KafkaError._UNKNOWN_PARTITION,  # noqa: SLF001  # see above
 }
 
 _OBJECTION_LASTS: Final = 15.0
