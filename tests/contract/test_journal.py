@@ -68,7 +68,11 @@ def test_a_forgotten_entry_is_gone(journal: Open, topic: str) -> None:
 
 
 def test_forgetting_what_is_not_there_is_harmless(journal: Open, topic: str) -> None:
-    journal("group").forget(Partition(topic, 0))
+    opened = journal("group")
+
+    opened.forget(Partition(topic, 0))
+
+    assert opened.recall(Partition(topic, 0)) is None
 
 
 def test_partitions_topics_and_groups_have_entries_of_their_own(journal: Open, topic: str) -> None:
